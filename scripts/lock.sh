@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Pins every dependency with its hashes; a lock is constrained by the ones before it, so that versions agree everywhere.
+# Versions already locked stay as they are: UPGRADE=1 moves them to the newest allowed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+compile() {
+    echo "  $1"
+    # One version for all Pythons and platforms: a bug seen on one laptop is then seen on every laptop.
+    scripts/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+        --no-header ${UPGRADE:+--upgrade} "${@:2}" --output-file "$1"
+    printf '# Made by `make lock` from pyproject.toml; do not edit.\n%s\n' "$(cat "$1")" >"$1.new"
+    mv "$1.new" "$1"
+}
+
+phase1=phase1_docker_api
+compile $phase1/requirements.txt $phase1/pyproject.toml
+compile $phase1/requirements-train.txt $phase1/pyproject.toml --extra train --constraints $phase1/requirements.txt
+compile requirements-dev.txt --group dev --constraints $phase1/requirements-train.txt
+compile requirements-uv.txt --group uv
