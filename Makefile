@@ -1,0 +1,57 @@
+# The verbs of the whole repository; each phase adds its own in its Makefile. `make` alone shows them.
+# Written for GNU make 3.81, which is what macOS has.
+.DEFAULT_GOAL := help
+
+PHASES := $(patsubst %/Makefile,%,$(wildcard phase*/Makefile))
+python := .venv/bin/python
+
+# A .venv that was moved, or whose installation was killed, is installed again whatever the dates of its files say.
+ifneq ($(shell tail -n 1 .venv/.made-for 2>/dev/null)$(wildcard .venv/.unfinished),$(CURDIR))
+again := FORCE
+endif
+
+##@ Start here
+.PHONY: help setup demo doctor
+help: ## show this page
+	@scripts/help.sh Makefile $(PHASES:=/Makefile)
+
+setup: .venv/.installed-phase1_docker_api ## install what phase 1 needs into .venv (nothing outside this folder)
+
+demo: setup ## replay seven years of sales, with and without retraining, into reports/demo
+	@.venv/bin/phase1 replay --out reports/demo
+
+doctor: ## check this computer: versions, disk, memory, ports
+	@python3 scripts/doctor.py
+
+##@ Work on it
+.PHONY: test test-slow lint format lock clean
+test: .venv/.installed-dev ## run the tests
+	@$(python) -m pytest
+
+test-slow: .venv/.installed-dev ## run the slow tests: fuzzing, whole replays
+	@$(python) -m pytest -m slow
+
+lint: .venv/.installed-dev ## check code, types, scripts, workflows and locks
+	@scripts/lint.sh $(PHASES)
+
+format: .venv/.installed-dev ## rewrite the code in the one format
+	@.venv/bin/ruff check --fix-only --quiet .
+	@.venv/bin/ruff format --quiet .
+
+lock: ## pin dependencies again after a change of a pyproject.toml (UPGRADE=1: move all to the newest)
+	@scripts/lock.sh
+
+clean: ## stop what runs and delete what was made; downloads and .venv stay (ALL=1: those too)
+	@scripts/clean.sh
+
+# What is installed has one stamp for each phase, and one for the tools; a phase's Makefile names its further locks.
+.venv/.installed-%: %/pyproject.toml %/requirements.txt requirements-uv.txt scripts/setup.sh $(again)
+	@scripts/setup.sh $*
+
+.venv/.installed-dev: requirements-dev.txt $(PHASES:%=.venv/.installed-%)
+	@scripts/setup.sh dev
+
+.PHONY: FORCE
+FORCE:
+
+include $(PHASES:=/Makefile)

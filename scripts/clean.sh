@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Deletes what this repository's commands made, and nothing that git tracks; ALL=1 also what `make setup` downloaded.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+python3 scripts/stack.py down
+rm -rf .run models reports .pytest_cache .mypy_cache .ruff_cache .hypothesis phase*/.mypy_cache phase*/dist
+find . -name __pycache__ -type d -not -path './.venv/*' -not -path './.tools/*' -prune -exec rm -rf {} +
+if [ "${ALL:-}" = 1 ]; then
+    rm -rf .venv .tools
+fi

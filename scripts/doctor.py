@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Says whether this computer can run the course, and for everything that is amiss the one command that helps."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import ports
+import stack
+
+GIB = 1024**3
+NEEDED_GIB = 2.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; `remedy` is empty when all is well."""
+
+    mark: str
+    text: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        """Show the finding, and under it what helps."""
+        return f"{self.mark} {self.text}" + (f"\n    → {self.remedy}" if self.remedy else "")
+
+
+def check_system(system: str) -> Finding:
+    """Linux and macOS are what the course is tried on."""
+    if system in ("Linux", "Darwin"):
+        return Finding("✓", f"{system} on {platform.machine()}")
+    return Finding("✗", f"{system} is not supported", "on Windows use WSL:  wsl --install")
+
+
+def check_python(version: tuple[int, ...]) -> Finding:
+    """The scripts need 3.11; what .venv needs beyond that, uv fetches."""
+    shown = ".".join(map(str, version[:3]))
+    if version < (3, 11):
+        return Finding("✗", f"python3 is {shown}, needed is 3.11 or newer", install("python3", "python@3.12"))
+    if version >= (3, 13):
+        return Finding("✓", f"python3 is {shown} (make setup fetches a 3.12 for .venv if you have none)")
+    return Finding("✓", f"python3 is {shown}")
+
+
+def check_tool(name: str, package: str) -> Finding:
+    """A tool must be on PATH and start: on a fresh macOS `git` and `make` exist, and only offer to be installed."""
+    path = shutil.which(name)
+    shown = first_line([path, "--version"]) if path else ""
+    if shown:
+        return Finding("✓", f"{name}: {shown}")
+    return Finding("✗", f"{name} is not installed", install(package, None))
+
+
+def check_uv(root: Path) -> Finding:
+    """Being without uv is fine as long as pip or venv can fetch it."""
+    lock = (root / "requirements-uv.txt").read_text(encoding="utf-8")
+    pin = re.search(r"^uv==(\S+)", lock, re.MULTILINE)
+    wanted = pin.group(1) if pin else "?"
+    private = root / ".tools" / "bin" / "uv"
+    if private.exists():
+        return Finding("✓", f"uv: {first_line([str(private), '--version'])} in .tools/")
+    on_path = first_line(["uv", "--version"]) if shutil.which("uv") else ""
+    if on_path:
+        return Finding("✓", f"uv: {on_path} (pinned is {wanted}; make setup fetches it if yours does not fit)")
+    if any(runs([sys.executable, "-c", f"import {module}"]) for module in ("pip", "ensurepip")):
+        return Finding("✓", f"uv: make setup fetches {wanted} into .tools/")
+    return Finding("✗", "uv is missing, and so are pip and venv to fetch it", install("python3-venv", "uv"))
+
+
+def check_venv(root: Path) -> Finding:
+    """A .venv whose Python was uninstalled looks fine to make."""
+    if not (root / ".venv").exists():
+        return Finding("✓", ".venv: not yet made (make setup)")
+    if (root / ".venv" / ".unfinished").exists() or not runs([str(root / ".venv/bin/python"), "-c", ""]):
+        return Finding("✗", ".venv is broken or half made", "rm -rf .venv && make setup")
+    return Finding("✓", f".venv: {first_line([str(root / '.venv/bin/python'), '--version'])}")
+
+
+def check_disk(free_bytes: int) -> Finding:
+    """Phase 1 takes about 1 GiB with uv's cache."""
+    free = free_bytes / GIB
+    if free < NEEDED_GIB:
+        return Finding("✗", f"{free:.1f} GiB of disk free, needed are {NEEDED_GIB:.0f}", "make clean ALL=1, or free some")
+    return Finding("✓", f"{free:.1f} GiB of disk free")
+
+
+def check_memory(total_bytes: int | None) -> Finding:
+    """Less than 2 GiB of memory makes training swap."""
+    if total_bytes is None:
+        return Finding("!", "could not find out how much memory there is", f"{NEEDED_GIB:.0f} GiB are enough")
+    total = total_bytes / GIB
+    if total < NEEDED_GIB * 0.95:  # a machine sold with 2 GiB reports a little less
+        return Finding("✗", f"{total:.1f} GiB of memory, needed are {NEEDED_GIB:.0f}", "use a larger machine or add swap")
+    return Finding("✓", f"{total:.1f} GiB of memory")
+
+
+def check_ports(root: Path) -> list[Finding]:
+    """Every port of the table is free, or ours."""
+    try:
+        table = ports.read_table(root)
+    except ValueError as error:
+        return [Finding("✗", str(error), "correct it in ports.env or in your environment")]
+    return [check_port(name, port, ours=_is_ours(name, port, root)) for name, port in table.items()]
+
+
+def check_port(name: str, port: int, ours: bool = False) -> Finding:
+    """A port held by a stranger stops a phase from starting."""
+    if not ports.is_busy(port):
+        return Finding("✓", f"port {port} is free ({name})")
+    if ours:
+        return Finding("✓", f"port {port} is in use by our own service ({name})")
+    return Finding("✗", f"port {port} is taken ({name})", ports.how_to_free(name, port, platform.system()))
+
+
+def memory_bytes() -> int | None:
+    """Read how much memory the computer has."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):  # macOS does not count pages
+        text = first_line(["sysctl", "-n", "hw.memsize"])
+        return int(text) if text.isdecimal() else None
+
+
+def install(apt: str, brew: str | None) -> str:
+    """Return the command that installs a package here; without a brew name, what comes with Apple's tools."""
+    if platform.system() == "Darwin":
+        return f"brew install {brew}" if brew else "xcode-select --install"
+    for manager in ("apt", "dnf", "pacman", "apk"):
+        if shutil.which(manager):
+            verb = {"pacman": "-S", "apk": "add"}.get(manager, "install")
+            return f"sudo {manager} {verb} {apt}"
+    return f"install the package {apt}"
+
+
+def first_line(command: list[str]) -> str:
+    """Return the first line a command prints, or nothing if it fails."""
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return result.stdout.partition("\n")[0].strip()
+
+
+def runs(command: list[str]) -> bool:
+    """Say whether a command succeeds."""
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=20).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
+def examine(root: Path) -> list[Finding]:
+    """Check everything."""
+    return [
+        check_system(platform.system()),
+        check_python(sys.version_info[:3]),
+        check_tool("git", "git"),
+        check_tool("make", "make"),
+        check_uv(root),
+        check_venv(root),
+        check_disk(shutil.disk_usage(root).free),
+        check_memory(memory_bytes()),
+        *check_ports(root),
+    ]
+
+
+def _is_ours(name: str, port: int, root: Path) -> bool:
+    phases = [stack.Phase(path.parent.name, root) for path in (root / ".run").glob("*/state.json")]
+    return any(name in ports.of_phase(p.folder, {name: port}) and p.holds(port) for p in phases)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the report; 1 when something must be put right first."""
+    argparse.ArgumentParser(description=__doc__).parse_args(arguments)
+    findings = examine(ports.ROOT)
+    print(*findings, sep="\n")
+    wrong = sum(finding.mark == "✗" for finding in findings)
+    print(f"\n{wrong} to put right first." if wrong else "\nReady. Next:  make demo")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""The table of ports, and whether one is free: what `doctor` and `stack` both ask before anything starts."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def read_table(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> dict[str, int]:
+    """Read `ports.env`; the environment wins, and PORT stands for PHASE1_API_PORT.
+
+    Raises:
+        ValueError: a port is not a number from 1 to 65535.
+    """
+    lines = (root / "ports.env").read_text(encoding="utf-8").splitlines()
+    table = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    table.update({name: environ[name] for name in table if environ.get(name)})
+    if "PHASE1_API_PORT" in table and environ.get("PORT"):
+        table["PHASE1_API_PORT"] = environ["PORT"]
+    return {name: _port(name, value) for name, value in table.items()}
+
+
+def of_phase(folder: str, table: Mapping[str, int]) -> dict[str, int]:
+    """Pick the ports of one phase: those named PHASE<n>_… for a folder named phase<n>_…."""
+    match = re.match(r"phase\d+", folder)
+    prefix = f"{match.group().upper()}_" if match else ""
+    return {name: port for name, port in table.items() if prefix and name.startswith(prefix)}
+
+
+def is_busy(port: int) -> bool:
+    """Say whether a program holds the port on this computer.
+
+    Asks by connecting first: macOS lets a second program bind 127.0.0.1 while AirPlay holds the wildcard address.
+    """
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            return True
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+def how_to_free(name: str, port: int, system: str) -> str:
+    """Say what helps when another program holds the port."""
+    elsewhere = "PORT" if name == "PHASE1_API_PORT" else name
+    advice = f"choose another: {elsewhere}={port + 1} make …   (who holds it: lsof -nP -iTCP:{port} -sTCP:LISTEN)"
+    if system == "Darwin" and port in (5000, 7000):
+        return f"on macOS this is often AirPlay Receiver (System Settings > General > AirDrop & Handoff); or {advice}"
+    return advice
+
+
+def _port(name: str, value: str) -> int:
+    if not value.strip().isdecimal() or not 1 <= int(value) <= 65535:
+        raise ValueError(f"{name}={value}: a port is a number from 1 to 65535")
+    return int(value)

@@ -1,0 +1,320 @@
+#!/usr/bin/env python3
+"""Runs a phase's Procfile in the background and stops exactly what it started: the process runtime of `make phaseN-up`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import ports
+
+READY_SECONDS = 60.0
+STOP_SECONDS = 20.0
+
+
+class StackError(Exception):
+    """What went wrong and what to do about it, for the learner to read."""
+
+
+class Phase:
+    """One phase's processes, as remembered in `.run/<phase>/`."""
+
+    def __init__(self, folder: str, root: Path = ports.ROOT) -> None:
+        self.folder = folder.rstrip("/")
+        self.root = root
+        self.run = root / ".run" / self.folder
+        self.state_file = self.run / "state.json"
+        self.log = self.run / "log"
+
+    def up(self) -> None:
+        """Start the phase, and return when it answers.
+
+        Raises:
+            StackError: a port is held by another program, or the phase died or did not become ready in time.
+        """
+        self.run.mkdir(parents=True, exist_ok=True)
+        with self._one_at_a_time():
+            if self.is_running():
+                print(f"• {self.folder} is already running at {self.url}")
+                return
+            self.down()  # a stale state may still name living children
+            table = ports.of_phase(self.folder, ports.read_table(self.root))
+            _refuse_busy(table)
+            supervisor = self._start(table)
+            try:
+                self._wait_until_ready(supervisor)
+            except BaseException:
+                self.down()
+                raise
+            print(f"✓ {self.folder} is ready at {self.url}")
+
+    def down(self) -> bool:
+        """Stop what `up` started, and nothing else; say whether there was something to stop."""
+        alive = self.living()
+        if alive:
+            # The supervisor first: it passes the signal on, so each service is asked once and stops cleanly.
+            _signal(alive[:1], signal.SIGTERM)
+            alive = _wait_until_gone(alive, STOP_SECONDS)
+            if alive:
+                _signal(alive, signal.SIGTERM)
+                alive = _wait_until_gone(alive, 2)
+            _signal(alive, signal.SIGKILL)
+            _wait_until_gone(alive, 5)
+        existed = self.state_file.exists()
+        self.state_file.unlink(missing_ok=True)
+        return existed
+
+    def is_running(self) -> bool:
+        """Say whether the supervisor lives; without it the services are leftovers."""
+        state = self._state()
+        return bool(state) and started_at(state["pid"]) == state["started_at"]
+
+    def living(self) -> list[dict]:
+        """List what still lives of what was started, supervisor first, each with its start time."""
+        state = self._state()
+        if not state:
+            return []
+        known = [{"pid": state["pid"], "started_at": state["started_at"]}, *state["children"]]
+        alive = [process for process in known if started_at(process["pid"]) == process["started_at"]]
+        if alive:
+            recorded = {process["pid"] for process in alive}
+            alive += [child for child in descendants([p["pid"] for p in alive]) if child["pid"] not in recorded]
+        return alive
+
+    @property
+    def url(self) -> str:
+        """Where the phase's API answers."""
+        return f"http://127.0.0.1:{next(iter(self._state()['ports'].values()))}"
+
+    def holds(self, port: int) -> bool:
+        """Say whether the phase runs and the port is one of its own."""
+        return self.is_running() and port in self._state()["ports"].values()
+
+    def tail(self, lines: int = 20) -> str:
+        """Return the last lines of the log."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+    def follow(self) -> Iterator[str]:
+        """Yield what is added to the log, until the phase stops."""
+        with self.log.open(encoding="utf-8", errors="replace") as log:
+            log.seek(0, os.SEEK_END)
+            while True:
+                running = self.is_running()
+                if text := log.read():
+                    yield text
+                elif not running:
+                    return
+                else:
+                    time.sleep(0.2)
+
+    def _start(self, table: dict[str, int]) -> subprocess.Popen[bytes]:
+        environment = {
+            **os.environ,
+            **{name: str(number) for name, number in table.items()},
+            "HOUSE_PORT": str(next(iter(table.values()))),
+            "PATH": f"{self.root / '.venv' / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PYTHONUNBUFFERED": "1",  # else the log lags behind what happened
+        }
+        environment.pop("PORT", None)  # it chose the port; the supervisor would give it another meaning
+        procfile = self.root / self.folder / "Procfile"
+        command = [sys.executable, "-m", "honcho", "--no-colour", "-e", os.devnull]
+        with self.log.open("wb") as log:
+            supervisor = subprocess.Popen(
+                [*command, "-d", str(self.root), "-f", str(procfile), "start"],
+                cwd=self.root,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # outlives this terminal, and its Ctrl-C
+            )
+        self._remember(supervisor.pid, table)
+        return supervisor
+
+    def _wait_until_ready(self, supervisor: subprocess.Popen[bytes]) -> None:
+        patience = float(os.environ.get("READY_SECONDS", READY_SECONDS))
+        deadline = time.monotonic() + patience
+        while not _answers(f"{self.url}/readyz"):
+            if supervisor.poll() is not None:
+                raise StackError(f"{self.folder} died at start. Its last words:\n{self.tail()}")
+            if time.monotonic() > deadline:
+                raise StackError(f"{self.folder} was not ready after {patience:.0f} s. Its last words:\n{self.tail()}")
+            time.sleep(0.1)
+        self._remember(supervisor.pid, self._state()["ports"])
+
+    def _remember(self, pid: int, table: dict[str, int]) -> None:
+        """Write down who was started, so that a later `down` can tell them from strangers with the same pid."""
+        state = {"pid": pid, "started_at": started_at(pid), "ports": table, "children": descendants([pid])}
+        new = self.state_file.with_suffix(".new")
+        new.write_text(json.dumps(state), encoding="utf-8")
+        new.replace(self.state_file)
+
+    def _state(self) -> dict:
+        try:
+            return json.loads(self.state_file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    @contextlib.contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        with (self.run / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def started_at(pid: int) -> str | None:
+    """Say when a process started, or None if it is gone: with the pid, this names a process for good."""
+    stat = Path(f"/proc/{pid}/stat")
+    if Path("/proc/self/stat").exists():
+        try:
+            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        return None if fields[0] in "ZX" else fields[19]
+    state, _, started = _ps("-o", "state=,lstart=", "-p", str(pid)).strip().partition(" ")
+    return None if not started or state.startswith("Z") else started.strip()
+
+
+def descendants(pids: list[int]) -> list[dict]:
+    """List the living children of these processes, and theirs."""
+    parents = _parents()
+    found: list[int] = []
+    queue = list(pids)
+    while queue:
+        parent = queue.pop()
+        children = [pid for pid, its_parent in parents.items() if its_parent == parent and pid not in found]
+        found += children
+        queue += children
+    return [{"pid": pid, "started_at": started} for pid in found if (started := started_at(pid))]
+
+
+def _parents() -> dict[int, int]:
+    """Map every process to its parent; from /proc where there is one, as a bare Linux may lack `ps`."""
+    if not Path("/proc/self/stat").exists():
+        return {int(pid): int(parent) for pid, parent in map(str.split, _ps("-A", "-o", "pid=,ppid=").splitlines())}
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            text = stat.read_text(encoding="utf-8", errors="replace")
+            parents[int(stat.parent.name)] = int(text.rpartition(")")[2].split()[1])
+    return parents
+
+
+def _ps(*arguments: str) -> str:
+    environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
+    return subprocess.run(["ps", *arguments], capture_output=True, text=True, env=environment, check=False).stdout
+
+
+def _signal(processes: list[dict], number: signal.Signals) -> None:
+    for process in processes:
+        if started_at(process["pid"]) == process["started_at"]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process["pid"], number)
+
+
+def _wait_until_gone(processes: list[dict], seconds: float) -> list[dict]:
+    """Wait for the processes to end; return those that did not."""
+    deadline = time.monotonic() + seconds
+    while True:
+        alive = [process for process in processes if started_at(process["pid"]) == process["started_at"]]
+        if not alive or time.monotonic() > deadline:
+            return alive
+        time.sleep(0.05)
+
+
+def _refuse_busy(table: dict[str, int]) -> None:
+    if not table:
+        raise StackError("ports.env names no port for this phase")
+    for name, port in table.items():
+        if ports.is_busy(port):
+            advice = ports.how_to_free(name, port, platform.system())
+            raise StackError(f"port {port} ({name}) is held by another program.\n  {advice}")
+
+
+def _answers(url: str) -> bool:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes through a proxy
+    try:
+        with direct.open(url, timeout=2) as response:
+            return response.status == 200
+    except (OSError, ValueError):
+        return False
+
+
+def _up(phase: Phase) -> None:
+    phase.up()
+    print(f"""
+  a form      {phase.url}/
+  a price     curl -s {phase.url}/predict -H 'content-type: application/json' \\
+                -d '{{"land_area_sqft": 5000, "bedrooms": 3}}'
+  its log     make {phase.folder.split("_")[0]}-logs
+  stop it     make {phase.folder.split("_")[0]}-down
+""")
+
+
+def _down(phase: Phase) -> None:
+    print(f"✓ {phase.folder} is stopped" if phase.down() else f"• {phase.folder} was not running")
+
+
+def _logs(phase: Phase, follow: bool) -> None:
+    if not phase.log.exists():
+        raise StackError(f"{phase.folder} has no log yet: make {phase.folder.split('_')[0]}-up")
+    print(phase.tail(), flush=True)
+    if follow:
+        for text in phase.follow():
+            print(text, end="", flush=True)
+
+
+def _status(phase: Phase) -> None:
+    print(f"✓ {phase.folder} runs at {phase.url}" if phase.is_running() else f"• {phase.folder} is not running")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line says; 1 when it could not be done."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("verb", choices=["up", "down", "logs", "status"])
+    parser.add_argument("phase", nargs="?", help="a phase's folder; down and status without one mean all")
+    parser.add_argument("--no-follow", action="store_true", help="logs: print the end of the log and return")
+    parser.add_argument("--root", type=Path, default=ports.ROOT, help="the folder that holds ports.env and the phases")
+    chosen = parser.parse_args(arguments)
+    if chosen.verb in ("up", "logs") and not chosen.phase:
+        parser.error(f"{chosen.verb} needs a phase's folder")
+    known = [path.parent.name for path in sorted((chosen.root / ".run").glob("*/log"))]
+    try:
+        for folder in [chosen.phase] if chosen.phase else known:
+            phase = Phase(folder, chosen.root.resolve())
+            match chosen.verb:
+                case "up":
+                    _up(phase)
+                case "down":
+                    _down(phase)
+                case "logs":
+                    _logs(phase, follow=not chosen.no_follow)
+                case "status":
+                    _status(phase)
+    except (StackError, ValueError) as error:
+        print(f"✗ {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print()
+        return 0 if chosen.verb == "logs" else 130
+    except BrokenPipeError:  # `make phase1-logs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
