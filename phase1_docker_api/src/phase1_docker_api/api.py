@@ -1,0 +1,218 @@
+"""Phase 1's service: prices with intervals over HTTP. Later phases build on `create_app`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from phase1_docker_api.artifact import load_model
+from phase1_docker_api.batching import MicroBatcher
+from phase1_docker_api.errors import RefusalError, refuse
+from phase1_docker_api.middleware import RequestLog
+from phase1_docker_api.model import Card, HouseModel
+from phase1_docker_api.reading import parse_house, parse_houses, read_body
+from phase1_docker_api.schemas import Estimate, Estimates, House, HouseColumns, HouseRecords, Refused
+from phase1_docker_api.settings import Settings, load_settings
+
+# A large batch takes turns with single requests, this many houses at a time.
+TURN = 500
+MINIMAL_EXAMPLE = {"land_area_sqft": 5000, "bedrooms": 3}
+FULL_EXAMPLE = {name: field.examples[0] for name, field in House.model_fields.items() if field.examples}
+EXAMPLES = {
+    "minimal": {"summary": "Only what is required", "value": MINIMAL_EXAMPLE},
+    "complete": {"summary": "Every field", "value": FULL_EXAMPLE},
+}
+BATCH_EXAMPLES = {
+    "records": {"summary": "One object a house", "value": {"houses": [MINIMAL_EXAMPLE, FULL_EXAMPLE]}},
+    "columns": {
+        "summary": "One list a field",
+        "value": {"columns": {"land_area_sqft": [5000, 4000], "bedrooms": [3, 2]}},
+    },
+}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    413: {"model": Refused, "description": "The body is too large."},
+    415: {"model": Refused, "description": "The body is not JSON in UTF-8."},
+    422: {"model": Refused, "description": "The body has faulty fields; each is named, with a hint."},
+    503: {"model": Refused, "description": "Too many requests wait; try again."},
+}
+NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Refused, "description": "The service is stopping."}}
+
+
+@dataclass
+class Service:
+    """What the routes share; `ready` turns false when the process is told to stop."""
+
+    settings: Settings
+    model: HouseModel
+    batcher: MicroBatcher[House, Estimate]
+    ready: bool = True
+
+
+class Status(BaseModel):
+    """Whether the service lives or is ready, and what it serves."""
+
+    status: str
+    model_version: str
+
+
+def create_app(settings: Settings | None = None, model: HouseModel | None = None) -> FastAPI:
+    """Build the service around the model at `settings.model_path`, or the one given.
+
+    Raises:
+        SettingsError: the environment has a wrong setting.
+        ArtifactError: there is no whole model to serve.
+
+    """
+    settings = settings or load_settings()
+    model = model or load_model(settings.model_path)
+    model.estimate([House(**MINIMAL_EXAMPLE), House(**FULL_EXAMPLE)])  # the first prediction is the slow one
+    batcher: MicroBatcher[House, Estimate] = MicroBatcher(model.estimate, max_waiting=settings.max_waiting)
+    app = FastAPI(
+        title="House prices",
+        version=version("phase1-docker-api"),
+        description="What a house would have sold for when the model was trained, with an honest interval.",
+        lifespan=_lifespan,
+    )
+    app.state.service = Service(settings, model, batcher)
+    app.include_router(router)
+    app.add_middleware(RequestLog)
+    app.add_exception_handler(RefusalError, _on_refusal)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    _describe_bodies(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.service.batcher.close()
+
+
+router = APIRouter()
+
+
+def _body(name: Sequence[type[BaseModel]], examples: dict[str, Any]) -> dict[str, Any]:
+    """Describe a body that the route reads by itself, which is faster than FastAPI's own reading."""
+    schemas = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in name]
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "examples": examples}}}}
+
+
+@router.post(
+    "/predict", response_model=Estimate, responses=REFUSALS, openapi_extra=_body([House], EXAMPLES), tags=["prices"]
+)
+async def predict(request: Request) -> Response:
+    """Estimate the price of one house. Only the land area and the number of bedrooms are required."""
+    service: Service = request.app.state.service
+    house = parse_house(await read_body(request, service.settings.max_body_bytes))
+    estimate = await service.batcher.submit(house)
+    request.scope["log"] |= {
+        "event": "prediction_made",
+        "price_usd": estimate.price_usd,
+        "model_version": estimate.model_version,
+        "assumed": len(estimate.assumed),
+        "warnings": len(estimate.warnings),
+    }
+    return _json(estimate.model_dump_json())
+
+
+@router.post(
+    "/predict/batch",
+    response_model=Estimates,
+    responses=REFUSALS,
+    openapi_extra=_body([HouseRecords, HouseColumns], BATCH_EXAMPLES),
+    tags=["prices"],
+)
+async def predict_batch(request: Request) -> Response:
+    """Estimate up to 10,000 houses, as records or as columns, in their order; all of them or none."""
+    service: Service = request.app.state.service
+    body = await read_body(request, service.settings.max_batch_body_bytes)
+    in_turn = service.batcher.run
+    houses = await in_turn(partial(parse_houses, body))
+    estimates: list[Estimate] = []
+    for start in range(0, len(houses), TURN):
+        estimates += await in_turn(partial(service.model.estimate, houses[start : start + TURN]))
+    version = service.model.card.model_version
+    request.scope["log"] |= {"event": "batch_predicted", "houses": len(houses), "model_version": version}
+    return _json(await in_turn(Estimates(model_version=version, estimates=estimates).model_dump_json))
+
+
+@router.get("/model", tags=["model"])
+async def model_card(request: Request) -> Card:
+    """Tell what the served model was made of, where it holds, and how far it was off on later sales."""
+    card: Card = request.app.state.service.model.card
+    return card
+
+
+@router.get("/healthz", tags=["operations"])
+async def healthz(request: Request) -> Status:
+    """Answer as long as the process lives."""
+    return Status(status="alive", model_version=request.app.state.service.model.card.model_version)
+
+
+@router.get("/readyz", responses=NOT_READY, tags=["operations"])
+async def readyz(request: Request) -> Status:
+    """Answer 200 while new requests are welcome, 503 once the process was told to stop."""
+    service: Service = request.app.state.service
+    if not service.ready:
+        raise refuse(503, "service", "it is stopping", "ask another replica", {"Retry-After": "1"})
+    return Status(status="ready", model_version=service.model.card.model_version)
+
+
+@router.get("/", include_in_schema=False)
+async def index() -> RedirectResponse:
+    """Send a browser to the documentation."""
+    return RedirectResponse("/docs")
+
+
+def _json(content: str) -> Response:
+    return Response(content, media_type="application/json")
+
+
+async def _on_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusalError)  # noqa: S101 - it is registered for no other
+    request.scope["log"] |= {"event": "request_refused", "fields": [p.field for p in error.problems]}
+    refused = Refused(problems=error.problems, request_id=request.scope["request_id"])
+    return Response(refused.model_dump_json(), error.status, error.headers, "application/json")
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    """Answer what Starlette itself refuses (404, 405) in the common form."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for no other
+    known = {404: ("path", "see /docs for what there is"), 405: ("method", "use the method that Allow names")}
+    field, hint = known.get(error.status_code, ("request", "see /docs"))
+    problem = HTTPStatus(error.status_code).phrase.lower()
+    return await _on_refusal(request, refuse(error.status_code, field, problem, hint, error.headers))
+
+
+async def _on_disconnect(request: Request, error: Exception) -> Response:
+    """Close quietly: nobody is left to read an answer."""
+    request.scope["log"]["event"] = "caller_left"
+    return Response(status_code=400)
+
+
+def _describe_bodies(app: FastAPI) -> None:
+    """Add the schemas of the bodies that routes read by themselves to the OpenAPI document."""
+    original = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = original()
+        models = [(m, "validation") for m in (House, HouseRecords, HouseColumns)]
+        _, bodies = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+        document["components"]["schemas"] |= bodies["$defs"]
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

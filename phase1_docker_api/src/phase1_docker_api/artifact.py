@@ -1,0 +1,146 @@
+"""Save a model so that a crash leaves the old one in place, and load only what was saved whole and unchanged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from zipfile import ZIP_DEFLATED
+
+import numpy as np
+import skops.io
+from pydantic import BaseModel, ValidationError
+
+from phase1_docker_api.errors import ArtifactError
+from phase1_docker_api.model import Calibration, Card, HouseModel
+from phase1_docker_api.typical import Record, TypicalHouses
+
+# All that a fitted pipeline holds beyond what skops itself trusts.
+TRUSTED_TYPES = ["sklearn.tree._tree.Tree"]
+FILES = ("card.json", "model.skops", "reference.json")
+SUMS = "SHA256SUMS"
+CURRENT = "current"
+DRAFT = ".draft-"
+LIBRARIES = ("numpy", "scikit-learn", "skops")
+
+
+class Reference(BaseModel):
+    """What stands in for missing fields, and the sales that calibrate the intervals."""
+
+    typical: TypicalHouses
+    calibration_records: list[Record]
+    calibration_log_prices: list[float]
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that decide whether a saved model can be read."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def save_model(model: HouseModel, store: Path) -> Path:
+    """Write `store/<model_version>/` and let `store/current` point at it; return that folder.
+
+    Each step is one rename, so whoever reads `current` finds the old model or the new one, whole. A version
+    that is there already stays as it is: the same version means the same predictions.
+    """
+    store.mkdir(parents=True, exist_ok=True)
+    _sweep(store)
+    folder = store / model.card.model_version
+    draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=store))
+    try:
+        if not _is_whole(folder):
+            _write_files(model, draft / "artifact")
+            shutil.rmtree(folder, ignore_errors=True)
+            (draft / "artifact").rename(folder)
+        _point(store / CURRENT, folder.name, draft)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def load_model(path: Path) -> HouseModel:
+    """Read the model in the folder `path`, after checking the digest of every file.
+
+    Raises:
+        ArtifactError: a file is missing, differs from its digest, holds a type that is not trusted, or was
+            written by another version of scikit-learn.
+
+    """
+    folder = path.resolve()
+    contents = _checked_contents(folder)
+    try:
+        card = Card.model_validate_json(contents["card.json"])
+        _check_libraries(card, folder)
+        reference = Reference.model_validate_json(contents["reference.json"])
+        pipeline = skops.io.loads(contents["model.skops"], trusted=TRUSTED_TYPES)
+    except ValidationError as error:
+        raise ArtifactError(f"{folder} was written by another version of this project: train again") from error
+    except skops.io.exceptions.UntrustedTypesFoundException as error:
+        raise ArtifactError(f"{folder} holds types that are not trusted, so it was not loaded: {error}") from error
+    calibration = Calibration(reference.calibration_records, np.array(reference.calibration_log_prices))
+    return HouseModel(pipeline, reference.typical, calibration, card)
+
+
+def _write_files(model: HouseModel, folder: Path) -> None:
+    folder.mkdir()
+    reference = Reference(
+        typical=model.typical,
+        calibration_records=model.calibration.records,
+        calibration_log_prices=model.calibration.log_prices.tolist(),
+    )
+    contents = {
+        "card.json": model.card.model_dump_json(indent=2).encode(),
+        "model.skops": skops.io.dumps(model.pipeline, compression=ZIP_DEFLATED),
+        "reference.json": reference.model_dump_json().encode(),
+    }
+    for name, content in {**contents, SUMS: _sums(contents)}.items():
+        with (folder / name).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _sums(contents: dict[str, bytes]) -> bytes:
+    """The same form as `sha256sum` writes, so that `sha256sum -c SHA256SUMS` checks it too."""
+    return "".join(f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n" for name in FILES).encode()
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        _checked_contents(folder)
+    except ArtifactError:
+        return False
+    return True
+
+
+def _checked_contents(folder: Path) -> dict[str, bytes]:
+    try:
+        contents = {name: (folder / name).read_bytes() for name in FILES}
+        stated = (folder / SUMS).read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"no whole model in {folder} ({error.strerror}): make one with `phase1 train`") from error
+    if stated != _sums(contents):
+        raise ArtifactError(f"{folder} was changed after it was saved: compare with `sha256sum -c {SUMS}`, or train again")
+    return contents
+
+
+def _check_libraries(card: Card, folder: Path) -> None:
+    """A fitted tree is only readable by the minor version of scikit-learn that wrote it."""
+    wrote, have = card.libraries.get("scikit-learn", "none"), version("scikit-learn")
+    if wrote.split(".")[:2] != have.split(".")[:2]:
+        raise ArtifactError(f"{folder} was written by scikit-learn {wrote}, this is {have}: train again")
+
+
+def _point(link: Path, target: str, draft: Path) -> None:
+    new = draft / CURRENT
+    new.symlink_to(target)
+    new.replace(link)
+
+
+def _sweep(store: Path) -> None:
+    """Remove what a training that was killed has left behind."""
+    for leftover in store.glob(f"{DRAFT}*"):
+        shutil.rmtree(leftover, ignore_errors=True)

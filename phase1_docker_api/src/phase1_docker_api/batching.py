@@ -1,0 +1,86 @@
+"""Answer requests that wait at the same time with one call of the model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from phase1_docker_api.errors import refuse
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+Outcome = Answer | Exception
+
+
+class MicroBatcher(Generic[Item, Answer]):
+    """Gather what arrives while the one worker thread is busy, and hand it over together.
+
+    There is no timer: a request that finds the worker idle goes straight in, so an idle service loses nothing
+    and a busy one shares the fixed cost of a prediction among up to `cap` requests.
+    """
+
+    def __init__(
+        self, answer_all: Callable[[Sequence[Item]], list[Answer]], *, cap: int = 64, max_waiting: int = 1024
+    ) -> None:
+        self._answer_all, self._cap, self._max_waiting = answer_all, cap, max_waiting
+        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="predict")
+        self._busy = False
+
+    def submit(self, item: Item) -> asyncio.Future[Answer]:
+        """Queue one item; the future has its answer.
+
+        Raises:
+            RefusalError: 503, when `max_waiting` items wait already.
+
+        """
+        if len(self._waiting) >= self._max_waiting:
+            raise refuse(503, "service", "too many requests wait", "try again in a second", {"Retry-After": "1"})
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        self._waiting.append((item, future))
+        if not self._busy:
+            self._busy = True
+            # Not at once: what the loop has read in this same round joins the batch.
+            loop.call_soon(self._start)
+        return future
+
+    async def run(self, work: Callable[[], Answer]) -> Answer:
+        """Run other work of the model on the same thread, in turn with the batches."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    def close(self) -> None:
+        """Let the thread end after what it is doing."""
+        self._worker.shutdown(wait=False)
+
+    def _start(self) -> None:
+        batch = [self._waiting.popleft() for _ in range(min(self._cap, len(self._waiting)))]
+        work = asyncio.get_running_loop().run_in_executor(self._worker, self._outcomes, [item for item, _ in batch])
+        work.add_done_callback(lambda done: self._finish(batch, done))
+
+    def _finish(
+        self, batch: list[tuple[Item, asyncio.Future[Answer]]], done: asyncio.Future[list[Outcome[Answer]]]
+    ) -> None:
+        if self._waiting:
+            self._start()
+        else:
+            self._busy = False
+        for (_, future), outcome in zip(batch, done.result(), strict=True):
+            if future.done():  # the caller has gone
+                continue
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+    def _outcomes(self, items: list[Item]) -> list[Outcome[Answer]]:
+        """Answer all; when that fails, each alone, so that one item cannot fail its neighbours."""
+        try:
+            return list(self._answer_all(items))
+        except Exception as error:
+            if len(items) == 1:
+                return [error]
+            return [outcome for item in items for outcome in self._outcomes([item])]

@@ -1,0 +1,167 @@
+"""The model that is trained here and served by every later phase: records in, prices with intervals out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from phase1_docker_api.schemas import CATEGORIES, REQUIRED_FIELDS, Estimate, House, Interval, Warned
+from phase1_docker_api.typical import Record, TypicalHouses
+
+Floats = NDArray[np.float64]
+MINIMAL = frozenset(REQUIRED_FIELDS)
+
+
+def linear(seed: int) -> Pipeline:
+    """Ridge regression: the price is a product, one factor a field. The baseline to read first."""
+    return Pipeline([
+        ("fields", DictVectorizer(sparse=False)),
+        ("scale", StandardScaler()),
+        ("log_price", Ridge()),
+    ])  # fmt: skip
+
+
+def trees(seed: int) -> Pipeline:
+    """Stochastic gradient boosting (Friedman 2002); the parameters are what `phase1 tune` chose."""
+    boosting = GradientBoostingRegressor(
+        n_estimators=300, max_depth=5, learning_rate=0.1, subsample=0.5, max_features=0.3, random_state=seed
+    )
+    return Pipeline([("fields", DictVectorizer(sparse=False)), ("log_price", boosting)])
+
+
+ESTIMATORS = {"linear": linear, "trees": trees}
+
+
+class Score(BaseModel):
+    """How far prices were off in one period, for one kind of request."""
+
+    model_config = ConfigDict(frozen=True)
+
+    period: str = Field(description="A year, 2012, or a month, 2012-01.")
+    request: str = Field(description="complete, minimal (land area and bedrooms alone) or baseline")
+    sales: int
+    median_abs_error_pct: float
+    rmsle: float = Field(description="Root mean square error of the log price.")
+    r2: float = Field(description="Share of the price's variance explained, in USD.")
+    mae_usd: float
+    coverage: float | None = Field(None, description="Share of sales inside their interval.")
+
+
+class Card(BaseModel):
+    """The model's card: what it was made of, where it holds, and how good it was. It is the manifest too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model_version: str
+    estimator: str
+    seed: int
+    trained_at: dt.datetime
+    fit_from: dt.date
+    fit_until: dt.date
+    fit_sales: int
+    calibrated_from: dt.date
+    calibrated_until: dt.date
+    calibrated_sales: int
+    interval_level: float
+    fields: list[str]
+    ranges: dict[str, tuple[float, float]]
+    categories: dict[str, list[str]]
+    baseline_usd_per_sqft: dict[str, float] = Field(description="Median a neighborhood; `*` is all of them.")
+    data_sha256: str
+    git_commit: str | None
+    libraries: dict[str, str]
+    scores: list[Score]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Sales newer than those the pipeline was fitted on: complete records, and their log prices."""
+
+    records: list[Record]
+    log_prices: Floats
+
+
+@dataclass(frozen=True)
+class HouseModel:
+    """A fitted pipeline with what it needs to answer incomplete requests honestly."""
+
+    pipeline: Pipeline
+    typical: TypicalHouses
+    calibration: Calibration
+    card: Card
+    _half_widths: dict[frozenset[str], float] = field(default_factory=dict, repr=False)
+
+    def estimate(self, houses: Sequence[House]) -> list[Estimate]:
+        """Price each house, in USD, with its interval, what was assumed and what to be wary of."""
+        known, warned = zip(*(self._known(house) for house in houses), strict=True)
+        complete = [self.typical.complete(record) for record in known]
+        prices = np.exp(self.pipeline.predict(complete)).tolist()
+        return list(map(self._answer, prices, known, complete, warned))
+
+    def log_prices(self, records: Sequence[Mapping[str, object]]) -> Floats:
+        """Predict the log price of each record, after completing it."""
+        return np.asarray(self.pipeline.predict([self.typical.complete(r) for r in records]))  # type: ignore[arg-type]
+
+    def half_width(self, known: frozenset[str]) -> float:
+        """Half the interval's width, on the log price, for requests that give just these fields.
+
+        Split conformal prediction (Papadopoulos et al. 2002; Lei et al. 2018, algorithm 2): the calibration
+        sales are asked in the same incomplete way, and the ceil((n + 1) · level)-th smallest error is it.
+        """
+        if known not in self._half_widths:
+            asked = [{name: r[name] for name in r.keys() & known} for r in self.calibration.records]
+            errors = np.abs(self.calibration.log_prices - self.log_prices(asked))
+            self._half_widths[known] = conformal_quantile(errors, self.card.interval_level)
+        return self._half_widths[known]
+
+    def _known(self, house: House) -> tuple[Record, list[Warned]]:
+        """Part a request's fields into those the model can use and warnings about the others."""
+        known: Record = {}
+        warned: list[Warned] = []
+        for name, value in house.__dict__.items():
+            if value is None:
+                continue
+            if name not in self.card.fields:
+                warned.append(_warned(name, "not_used_by_model", "its training data had no such column"))
+            elif name in CATEGORIES and value not in self.card.categories[name]:
+                warned.append(_warned(name, "unknown_category", f"{value!r} was not in the training data"))
+            else:
+                known[name] = value
+                low, high = self.card.ranges.get(name, (value, value))
+                if not low <= value <= high:
+                    warned.append(
+                        _warned(name, "outside_training_range", f"{value:g} is outside {low:g} to {high:g}")
+                    )
+        return known, warned
+
+    def _answer(self, price: float, known: Record, complete: Record, warned: list[Warned]) -> Estimate:
+        factor = float(np.exp(self.half_width(frozenset(known))))
+        return Estimate(
+            price_usd=round(price, 2),
+            interval_usd=Interval(
+                low=round(price / factor, 2), high=round(price * factor, 2), level=self.card.interval_level
+            ),
+            model_version=self.card.model_version,
+            assumed={name: value for name, value in complete.items() if name not in known},
+            warnings=warned,
+        )
+
+
+def conformal_quantile(errors: Floats, level: float) -> float:
+    """The ceil((n + 1) · level)-th smallest of n errors; infinite when n is too small for the level."""
+    rank = int(np.ceil((len(errors) + 1) * level))
+    return float(np.sort(errors)[rank - 1]) if rank <= len(errors) else float("inf")
+
+
+def _warned(name: str, code: str, message: str) -> Warned:
+    return Warned(field=name, code=code, message=f"{name}: {message}")

@@ -1,0 +1,86 @@
+"""Read a request's body, never more of it than allowed, and make houses of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import jiter
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from phase1_docker_api.errors import RefusalError, problems_of, refuse
+from phase1_docker_api.schemas import House, HouseColumns, HouseRecords
+
+JSON_TYPE = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
+MAX_PROBLEMS = 10
+# The rest of a body that was refused unread would be taken for the next request.
+CLOSE = {"Connection": "close"}
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Read the body in pieces and stop at `limit` bytes.
+
+    Raises:
+        RefusalError: 415 for another type or an encoding, 413 for more than `limit` bytes.
+
+    """
+    headers = request.headers
+    if not JSON_TYPE.fullmatch(headers.get("content-type", "")):
+        raise refuse(415, "content-type", "the body must be JSON in UTF-8", "send Content-Type: application/json", CLOSE)
+    if headers.get("content-encoding", "identity") != "identity":
+        raise refuse(415, "content-encoding", "compressed bodies are not read", "send the body as it is", CLOSE)
+    if int(headers.get("content-length", 0)) > limit:
+        raise _too_large(limit)
+    pieces, size = [], 0
+    async for piece in request.stream():
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+    return b"".join(pieces)
+
+
+def parse_house(body: bytes) -> House:
+    """Make one house of a JSON object, or refuse with 422 and each faulty field."""
+    return _validated(House, _parsed(body))
+
+
+def parse_houses(body: bytes) -> list[House]:
+    """Make houses of records or columns, in order; one faulty value refuses them all, by row and field."""
+    raw = _parsed(body)
+    if isinstance(raw, dict) and "columns" in raw:
+        return _from_columns(_validated(HouseColumns, raw))
+    return _validated(HouseRecords, raw).houses
+
+
+def _from_columns(body: HouseColumns) -> list[House]:
+    columns = {name: column for name, column in body.columns.__dict__.items() if column is not None}
+    rows = len(columns["land_area_sqft"])
+    for name, column in columns.items():
+        if len(column) != rows:
+            raise refuse(
+                422, f"columns.{name}", f"{len(column)} values, but land_area_sqft has {rows}", "send one value a house"
+            )
+    return [House(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
+    except ValueError as error:
+        hint = 'send one JSON object in UTF-8, such as {"land_area_sqft": 5000, "bedrooms": 3}'
+        raise refuse(422, "body", f"not JSON: {error}", hint) from error
+
+
+def _validated(model: type[Model], raw: Any) -> Model:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise RefusalError(422, problems_of(error)[:MAX_PROBLEMS]) from error
+
+
+def _too_large(limit: int) -> RefusalError:
+    return refuse(413, "body", f"larger than {limit} bytes", "send fewer houses at a time", CLOSE)

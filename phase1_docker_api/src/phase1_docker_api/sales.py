@@ -1,0 +1,145 @@
+"""Read a file of sales, and part clean rows from refused ones, each refused row with its reason."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from phase1_docker_api.errors import SalesFileError, problems_of
+from phase1_docker_api.schemas import CATEGORIES, House, Sale
+
+REQUIRED_COLUMNS = tuple(name for name, field in Sale.model_fields.items() if field.is_required())
+TEXT_COLUMNS = (*CATEGORIES, "sale_id", "property_id")
+NUMBER_COLUMNS = tuple(n for n in Sale.model_fields if n not in (*TEXT_COLUMNS, "sale_date", "waterfront"))
+REPEAT_DAYS = 31
+TRUTH = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
+
+
+@dataclass(frozen=True)
+class CleanedSales:
+    """Clean rows sorted by date, and refused ones with `row` (from 1, the header not counted) and `reason`."""
+
+    clean: pd.DataFrame
+    refused: pd.DataFrame
+    counts: dict[str, int]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_sales(path: Path) -> pd.DataFrame:
+    """Read CSV or Parquet as it is, one row a sale; unknown columns are left out.
+
+    Raises:
+        SalesFileError: the file is missing, is neither format, is empty, or lacks a required column.
+
+    """
+    if not path.is_file():
+        raise SalesFileError(f"no sales file at {path}: give one with --sales FILE")
+    try:
+        # CSV cells are read as text, so that one bad cell cannot change the type of its whole column.
+        raw = pd.read_csv(path, dtype=str) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise SalesFileError(f"{path} is neither CSV (named .csv) nor Parquet: {error}") from error
+    if missing := [name for name in REQUIRED_COLUMNS if name not in raw.columns]:
+        raise SalesFileError(f"{path} has no column {', '.join(missing)}; every row needs {', '.join(REQUIRED_COLUMNS)}")
+    if raw.empty:
+        raise SalesFileError(f"{path} has a header but no rows")
+    return raw[[name for name in Sale.model_fields if name in raw.columns]].reset_index(drop=True)
+
+
+def clean_sales(raw: pd.DataFrame, as_of: dt.date) -> CleanedSales:
+    """Refuse what breaks a rule, keep every other row.
+
+    In this order: types, units and ranges as `Sale` states them; days after `as_of`; a sale_id seen before;
+    a second record of one parcel on one day; one parcel again at the same price within 31 days.
+    """
+    sales, reasons = _parse(raw)
+    frame = pd.DataFrame(sales, columns=list(Sale.model_fields))
+    frame["row"] = frame.index + 1
+    frame["sale_date"] = pd.to_datetime(frame["sale_date"])
+    reasons = reasons.mask(reasons.isna() & (frame["sale_date"] > pd.Timestamp(as_of)), f"sale_date: after {as_of}")
+    good = frame[reasons.isna()].sort_values(["sale_date", "row"], kind="stable")
+    for reason, repeated in (
+        ("sale_id: seen before", _repeats(good, ["sale_id"])),
+        ("property_id: second record of one day", _repeats(good, ["property_id", "sale_date"])),
+    ):
+        reasons[good.index[repeated]] = reason
+        good = good[~repeated]
+    again = good.groupby(["property_id", "price"])["sale_date"].diff() <= pd.Timedelta(days=REPEAT_DAYS)
+    reasons[good.index[again]] = f"property_id: same price within {REPEAT_DAYS} days"
+    good = good[~again]
+    refused = raw.assign(row=raw.index + 1, reason=reasons)[reasons.notna()]
+    return CleanedSales(_typed(good), refused, _counts(len(raw), len(good), refused["reason"]))
+
+
+def load_clean_sales(path: Path, as_of: dt.date) -> CleanedSales:
+    """Read and clean in one step."""
+    return clean_sales(read_sales(path), as_of)
+
+
+def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """One dict a house with the fields that are known, as the model takes them."""
+    columns = [name for name in House.model_fields if name in frame.columns]
+    return [
+        {name: value for name, value in record.items() if value == value and value is not None}  # noqa: PLR0124
+        for record in frame[columns].to_dict("records")
+    ]
+
+
+def _parse(raw: pd.DataFrame) -> tuple[list[dict[str, Any]], pd.Series]:
+    """Check each row against `Sale`; a row with a fault comes back empty and with its reason."""
+    sales: list[dict[str, Any]] = []
+    reasons: list[str | None] = []
+    for row in _cells(raw).to_dict("records"):
+        try:
+            sales.append(dict(Sale.model_validate(row)))
+            reasons.append(None)
+        except ValidationError as error:
+            sales.append({})
+            reasons.append("; ".join(f"{p.field}: {p.problem}" for p in problems_of(error)))
+    return sales, pd.Series(reasons, index=raw.index, dtype=object)
+
+
+def _cells(raw: pd.DataFrame) -> pd.DataFrame:
+    """Give each cell the type its column asks for; what cannot have it stays as it was, to be refused."""
+    cells = raw.astype(object).where(raw.notna(), None)
+    for name in raw.columns:
+        if name in NUMBER_COLUMNS:
+            parsed = pd.to_numeric(raw[name], errors="coerce").astype(float)
+        elif name == "sale_date":
+            parsed = pd.to_datetime(raw[name], errors="coerce", format="ISO8601").dt.date
+        elif name == "waterfront":
+            parsed = raw[name].map(lambda value: TRUTH.get(str(value).strip().lower()))
+        else:
+            parsed = raw[name].map(lambda value: str(value).strip() or None, na_action="ignore")
+        cells[name] = parsed.astype(object).where(parsed.notna(), cells[name])
+    return cells
+
+
+def _repeats(frame: pd.DataFrame, keys: list[str]) -> pd.Series:
+    known = frame[keys].notna().all(axis=1)
+    return known & frame.duplicated(keys, keep="first")
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns in `Sale`'s order, those that are empty throughout left out; numbers as float."""
+    frame = frame[list(Sale.model_fields)].dropna(axis="columns", how="all").reset_index(drop=True)
+    numbers = [name for name in NUMBER_COLUMNS if name in frame.columns]
+    return frame.astype(dict.fromkeys(numbers, float))
+
+
+def _counts(read: int, clean: int, reasons: pd.Series) -> dict[str, int]:
+    by_field = reasons.str.split(":").str[0].value_counts().sort_index()
+    return {"read": read, "clean": clean, "refused": read - clean} | {
+        f"refused_{field}": int(count) for field, count in by_field.items()
+    }

@@ -1,0 +1,49 @@
+"""What the service can be told through its environment, in one frozen class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from phase1_docker_api.errors import Phase1Error
+
+PREFIX = "HOUSE_"
+
+
+class SettingsError(Phase1Error):
+    """A setting has a value that the service cannot run with."""
+
+
+class Settings(BaseSettings):
+    """Settings of the phase 1 service; each is read from HOUSE_ and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Address to listen on; a container needs 0.0.0.0.")
+    port: int = Field(5000, ge=1, le=65535, description="Port to listen on.")
+    model_path: Path = Field(Path("models/phase1/current"), description="Folder of the model to serve.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
+    max_body_bytes: int = Field(65_536, ge=1024, description="Largest body of POST /predict.")
+    max_batch_body_bytes: int = Field(8_388_608, ge=1024, description="Largest body of POST /predict/batch.")
+    max_waiting: int = Field(1024, ge=1, description="Requests that may wait for the model; more get 503.")
+    drain_seconds: float = Field(
+        0.0, ge=0, le=300, description="After SIGTERM: how long to answer on while /readyz already says 503."
+    )
+    grace_seconds: int = Field(20, ge=1, le=300, description="Then: how long requests in flight may take to end.")
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: names each variable with a wrong value.
+
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [f"{PREFIX}{str(e['loc'][0]).upper()}={e['input']}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("\n".join(wrong)) from error
