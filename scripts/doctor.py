@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Says whether this computer can run the course, and for everything that is amiss the one command that helps."""
+"""Says whether this computer can run the course, and for all that is amiss the one command that helps."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def check_python(version: tuple[int, ...]) -> Finding:
 
 
 def check_tool(name: str, package: str) -> Finding:
-    """A tool must be on PATH and start: on a fresh macOS `git` and `make` exist, and only offer to be installed."""
+    """A tool must start, not only exist: on a fresh macOS `git` just offers to be installed."""
     path = shutil.which(name)
     shown = first_line([path, "--version"]) if path else ""
     if shown:
@@ -69,7 +69,9 @@ def check_uv(root: Path) -> Finding:
         return Finding("✓", f"uv: {first_line([str(private), '--version'])} in .tools/")
     on_path = first_line(["uv", "--version"]) if shutil.which("uv") else ""
     if on_path:
-        return Finding("✓", f"uv: {on_path} (pinned is {wanted}; make setup fetches it if yours does not fit)")
+        return Finding(
+            "✓", f"uv: {on_path} (pinned is {wanted}; make setup fetches it if yours does not fit)"
+        )
     if any(runs([sys.executable, "-c", f"import {module}"]) for module in ("pip", "ensurepip")):
         return Finding("✓", f"uv: make setup fetches {wanted} into .tools/")
     return Finding("✗", "uv is missing, and so are pip and venv to fetch it", install("python3-venv", "uv"))
@@ -88,7 +90,9 @@ def check_disk(free_bytes: int) -> Finding:
     """Phase 1 takes about 1 GiB with uv's cache."""
     free = free_bytes / GIB
     if free < NEEDED_GIB:
-        return Finding("✗", f"{free:.1f} GiB of disk free, needed are {NEEDED_GIB:.0f}", "make clean ALL=1, or free some")
+        return Finding(
+            "✗", f"{free:.1f} GiB of disk free, needed are {NEEDED_GIB:.0f}", "make clean ALL=1, or free some"
+        )
     return Finding("✓", f"{free:.1f} GiB of disk free")
 
 
@@ -98,7 +102,9 @@ def check_memory(total_bytes: int | None) -> Finding:
         return Finding("!", "could not find out how much memory there is", f"{NEEDED_GIB:.0f} GiB are enough")
     total = total_bytes / GIB
     if total < NEEDED_GIB * 0.95:  # a machine sold with 2 GiB reports a little less
-        return Finding("✗", f"{total:.1f} GiB of memory, needed are {NEEDED_GIB:.0f}", "use a larger machine or add swap")
+        return Finding(
+            "✗", f"{total:.1f} GiB of memory, needed are {NEEDED_GIB:.0f}", "use a larger machine or add swap"
+        )
     return Finding("✓", f"{total:.1f} GiB of memory")
 
 

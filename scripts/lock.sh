@@ -9,7 +9,7 @@ compile() {
     # One version for all Pythons and platforms: a bug seen on one laptop is then seen on every laptop.
     scripts/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
         --no-header ${UPGRADE:+--upgrade} "${@:2}" --output-file "$1"
-    printf '# Made by `make lock` from pyproject.toml; do not edit.\n%s\n' "$(cat "$1")" >"$1.new"
+    printf '# Made by make lock from pyproject.toml; do not edit.\n%s\n' "$(cat "$1")" >"$1.new"
     mv "$1.new" "$1"
 }
 

@@ -36,7 +36,7 @@ def of_phase(folder: str, table: Mapping[str, int]) -> dict[str, int]:
 def is_busy(port: int) -> bool:
     """Say whether a program holds the port on this computer.
 
-    Asks by connecting first: macOS lets a second program bind 127.0.0.1 while AirPlay holds the wildcard address.
+    Connects first: macOS lets a program bind 127.0.0.1 while AirPlay holds the wildcard address.
     """
     with socket.socket() as probe:
         probe.settimeout(0.5)
@@ -54,10 +54,11 @@ def is_busy(port: int) -> bool:
 def how_to_free(name: str, port: int, system: str) -> str:
     """Say what helps when another program holds the port."""
     elsewhere = "PORT" if name == "PHASE1_API_PORT" else name
-    advice = f"choose another: {elsewhere}={port + 1} make …   (who holds it: lsof -nP -iTCP:{port} -sTCP:LISTEN)"
+    choose = f"choose another:  {elsewhere}={port + 1} make …   (see who holds it:  lsof -nP -i :{port})"
     if system == "Darwin" and port in (5000, 7000):
-        return f"on macOS this is often AirPlay Receiver (System Settings > General > AirDrop & Handoff); or {advice}"
-    return advice
+        settings = "System Settings > General > AirDrop & Handoff"
+        return f"often AirPlay Receiver: switch it off in {settings}, or {choose}"
+    return choose
 
 
 def _port(name: str, value: str) -> int:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs a phase's Procfile in the background and stops exactly what it started: the process runtime of `make phaseN-up`."""
+"""Runs a phase's Procfile in the background and stops exactly what it started: what `make phaseN-up` does."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import ports
@@ -26,6 +27,37 @@ STOP_SECONDS = 20.0
 
 class StackError(Exception):
     """What went wrong and what to do about it, for the learner to read."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process by its pid and start time, which together name it for good: a pid alone is used again."""
+
+    pid: int
+    started_at: str | None
+
+    @classmethod
+    def now(cls, pid: int) -> Process:
+        """Name the process that has this pid now."""
+        return cls(pid, started_at(pid))
+
+    def is_alive(self) -> bool:
+        """Say whether it still runs, and is not a stranger with its pid."""
+        return self.started_at is not None and started_at(self.pid) == self.started_at
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if it still runs."""
+        if self.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+@dataclass(frozen=True)
+class State:
+    """What was started: the supervisor first, then what it started, and the ports."""
+
+    processes: list[Process]
+    ports: dict[str, int]
 
 
 class Phase:
@@ -54,7 +86,7 @@ class Phase:
             _refuse_busy(table)
             supervisor = self._start(table)
             try:
-                self._wait_until_ready(supervisor)
+                self._wait_until_ready(supervisor, table)
             except BaseException:
                 self.down()
                 raise
@@ -63,55 +95,48 @@ class Phase:
     def down(self) -> bool:
         """Stop what `up` started, and nothing else; say whether there was something to stop."""
         alive = self.living()
-        if alive:
-            # The supervisor first: it passes the signal on, so each service is asked once and stops cleanly.
-            _signal(alive[:1], signal.SIGTERM)
+        if self.is_running():
+            # Ask the supervisor only: it passes the signal on, so each service is asked once.
+            alive[0].send(signal.SIGTERM)
             alive = _wait_until_gone(alive, STOP_SECONDS)
-            if alive:
-                _signal(alive, signal.SIGTERM)
-                alive = _wait_until_gone(alive, 2)
-            _signal(alive, signal.SIGKILL)
-            _wait_until_gone(alive, 5)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for process in alive:
+                process.send(number)
+            alive = _wait_until_gone(alive, 2)
         existed = self.state_file.exists()
         self.state_file.unlink(missing_ok=True)
         return existed
 
     def is_running(self) -> bool:
-        """Say whether the supervisor lives; without it the services are leftovers."""
+        """Say whether the supervisor lives; services without it are leftovers."""
         state = self._state()
-        return bool(state) and started_at(state["pid"]) == state["started_at"]
+        return state is not None and state.processes[0].is_alive()
 
-    def living(self) -> list[dict]:
-        """List what still lives of what was started, supervisor first, each with its start time."""
+    def living(self) -> list[Process]:
+        """List what still lives of what was started, with its children, supervisor first."""
         state = self._state()
-        if not state:
-            return []
-        known = [{"pid": state["pid"], "started_at": state["started_at"]}, *state["children"]]
-        alive = [process for process in known if started_at(process["pid"]) == process["started_at"]]
-        if alive:
-            recorded = {process["pid"] for process in alive}
-            alive += [child for child in descendants([p["pid"] for p in alive]) if child["pid"] not in recorded]
-        return alive
+        alive = [process for process in state.processes if process.is_alive()] if state else []
+        return alive + [child for child in descendants([p.pid for p in alive]) if child not in alive]
 
     @property
     def url(self) -> str:
-        """Where the phase's API answers."""
-        return f"http://127.0.0.1:{next(iter(self._state()['ports'].values()))}"
+        """Say where the phase's API answers, once it was started."""
+        state = self._state()
+        return f"http://127.0.0.1:{next(iter(state.ports.values()))}" if state else "nowhere"
 
     def holds(self, port: int) -> bool:
         """Say whether the phase runs and the port is one of its own."""
-        return self.is_running() and port in self._state()["ports"].values()
+        state = self._state()
+        return state is not None and self.is_running() and port in state.ports.values()
 
     def tail(self, lines: int = 20) -> str:
         """Return the last lines of the log."""
-        if not self.log.exists():
-            return ""
-        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+        return "".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines(True)[-lines:])
 
     def follow(self) -> Iterator[str]:
-        """Yield what is added to the log, until the phase stops."""
+        """Yield the end of the log, and then what is added to it until the phase stops."""
         with self.log.open(encoding="utf-8", errors="replace") as log:
-            log.seek(0, os.SEEK_END)
+            yield "".join(log.readlines()[-20:])
             while True:
                 running = self.is_running()
                 if text := log.read():
@@ -145,29 +170,32 @@ class Phase:
         self._remember(supervisor.pid, table)
         return supervisor
 
-    def _wait_until_ready(self, supervisor: subprocess.Popen[bytes]) -> None:
+    def _wait_until_ready(self, supervisor: subprocess.Popen[bytes], table: dict[str, int]) -> None:
         patience = float(os.environ.get("READY_SECONDS", READY_SECONDS))
         deadline = time.monotonic() + patience
         while not _answers(f"{self.url}/readyz"):
             if supervisor.poll() is not None:
                 raise StackError(f"{self.folder} died at start. Its last words:\n{self.tail()}")
             if time.monotonic() > deadline:
-                raise StackError(f"{self.folder} was not ready after {patience:.0f} s. Its last words:\n{self.tail()}")
+                raise StackError(
+                    f"{self.folder} was not ready after {patience:.0f} s. Its last words:\n{self.tail()}"
+                )
             time.sleep(0.1)
-        self._remember(supervisor.pid, self._state()["ports"])
+        self._remember(supervisor.pid, table)
 
     def _remember(self, pid: int, table: dict[str, int]) -> None:
-        """Write down who was started, so that a later `down` can tell them from strangers with the same pid."""
-        state = {"pid": pid, "started_at": started_at(pid), "ports": table, "children": descendants([pid])}
+        """Write down who was started, in one step, so that a later `down` can find them."""
+        state = State([Process.now(pid), *descendants([pid])], table)
         new = self.state_file.with_suffix(".new")
-        new.write_text(json.dumps(state), encoding="utf-8")
+        new.write_text(json.dumps(asdict(state)), encoding="utf-8")
         new.replace(self.state_file)
 
-    def _state(self) -> dict:
+    def _state(self) -> State | None:
         try:
-            return json.loads(self.state_file.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return {}
+            stored = json.loads(self.state_file.read_text(encoding="utf-8"))
+            return State([Process(**process) for process in stored["processes"]], stored["ports"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
 
     @contextlib.contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -177,7 +205,7 @@ class Phase:
 
 
 def started_at(pid: int) -> str | None:
-    """Say when a process started, or None if it is gone: with the pid, this names a process for good."""
+    """Say when a process started, or None if it is gone."""
     stat = Path(f"/proc/{pid}/stat")
     if Path("/proc/self/stat").exists():
         try:
@@ -189,7 +217,7 @@ def started_at(pid: int) -> str | None:
     return None if not started or state.startswith("Z") else started.strip()
 
 
-def descendants(pids: list[int]) -> list[dict]:
+def descendants(pids: list[int]) -> list[Process]:
     """List the living children of these processes, and theirs."""
     parents = _parents()
     found: list[int] = []
@@ -199,13 +227,16 @@ def descendants(pids: list[int]) -> list[dict]:
         children = [pid for pid, its_parent in parents.items() if its_parent == parent and pid not in found]
         found += children
         queue += children
-    return [{"pid": pid, "started_at": started} for pid in found if (started := started_at(pid))]
+    return [process for process in map(Process.now, found) if process.started_at]
 
 
 def _parents() -> dict[int, int]:
     """Map every process to its parent; from /proc where there is one, as a bare Linux may lack `ps`."""
     if not Path("/proc/self/stat").exists():
-        return {int(pid): int(parent) for pid, parent in map(str.split, _ps("-A", "-o", "pid=,ppid=").splitlines())}
+        return {
+            int(pid): int(parent)
+            for pid, parent in map(str.split, _ps("-A", "-o", "pid=,ppid=").splitlines())
+        }
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -216,21 +247,16 @@ def _parents() -> dict[int, int]:
 
 def _ps(*arguments: str) -> str:
     environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
-    return subprocess.run(["ps", *arguments], capture_output=True, text=True, env=environment, check=False).stdout
+    return subprocess.run(
+        ["ps", *arguments], capture_output=True, text=True, env=environment, check=False
+    ).stdout
 
 
-def _signal(processes: list[dict], number: signal.Signals) -> None:
-    for process in processes:
-        if started_at(process["pid"]) == process["started_at"]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process["pid"], number)
-
-
-def _wait_until_gone(processes: list[dict], seconds: float) -> list[dict]:
+def _wait_until_gone(processes: list[Process], seconds: float) -> list[Process]:
     """Wait for the processes to end; return those that did not."""
     deadline = time.monotonic() + seconds
     while True:
-        alive = [process for process in processes if started_at(process["pid"]) == process["started_at"]]
+        alive = [process for process in processes if process.is_alive()]
         if not alive or time.monotonic() > deadline:
             return alive
         time.sleep(0.05)
@@ -246,10 +272,11 @@ def _refuse_busy(table: dict[str, int]) -> None:
 
 
 def _answers(url: str) -> bool:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes through a proxy
+    # Loopback never goes through a proxy.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(url, timeout=2) as response:
-            return response.status == 200
+            return bool(response.status == 200)
     except (OSError, ValueError):
         return False
 
@@ -272,14 +299,14 @@ def _down(phase: Phase) -> None:
 def _logs(phase: Phase, follow: bool) -> None:
     if not phase.log.exists():
         raise StackError(f"{phase.folder} has no log yet: make {phase.folder.split('_')[0]}-up")
-    print(phase.tail(), flush=True)
-    if follow:
-        for text in phase.follow():
-            print(text, end="", flush=True)
+    for text in phase.follow() if follow else [phase.tail()]:
+        print(text, end="", flush=True)
 
 
 def _status(phase: Phase) -> None:
-    print(f"✓ {phase.folder} runs at {phase.url}" if phase.is_running() else f"• {phase.folder} is not running")
+    print(
+        f"✓ {phase.folder} runs at {phase.url}" if phase.is_running() else f"• {phase.folder} is not running"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -288,7 +315,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("verb", choices=["up", "down", "logs", "status"])
     parser.add_argument("phase", nargs="?", help="a phase's folder; down and status without one mean all")
     parser.add_argument("--no-follow", action="store_true", help="logs: print the end of the log and return")
-    parser.add_argument("--root", type=Path, default=ports.ROOT, help="the folder that holds ports.env and the phases")
+    parser.add_argument(
+        "--root", type=Path, default=ports.ROOT, help="the folder that holds ports.env and the phases"
+    )
     chosen = parser.parse_args(arguments)
     if chosen.verb in ("up", "logs") and not chosen.phase:
         parser.error(f"{chosen.verb} needs a phase's folder")

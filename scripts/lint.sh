@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Runs every checker on what git would commit, one line each; shows the findings of those that fail, and fails if any did.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+bin=$PWD/.venv/bin
+failed=0
+
+check() {
+    local name=$1 output
+    shift
+    if output=$("$@" 2>&1); then
+        printf '✓ %s\n' "$name"
+    else
+        printf '✗ %s\n' "$name"
+        printf '%s\n' "$output" | sed 's/^/    /'
+        failed=$((failed + 1))
+    fi
+}
+
+types() {
+    cd "$1" && "$bin/mypy" --config-file "$2" "${@:3}"
+}
+
+# An address in a lock ties everyone to one mirror; so does an index in a settings file, or a path of somebody's computer.
+no_private_places() {
+    local found=0
+    grep -nE '://|^--?(index|extra-index|find-links|trusted)' requirements*.txt phase*/requirements*.txt && found=1
+    grep -nE '(index|registry|find-links|proxy)[a-z-]*"? *[=:]|tool\.uv\.(index|sources)' \
+        pyproject.toml phase*/pyproject.toml .pre-commit-config.yaml && found=1
+    git grep -nE '(^|[^[:alnum:]_.~-])/(root|home|Users)/[[:alnum:]]' -- '*.txt' '*.toml' '*.yml' '*.yaml' '*.json' '*.env' && found=1
+    return $found
+}
+
+check "ruff check" "$bin/ruff" check --quiet .
+check "ruff format" "$bin/ruff" format --quiet --diff .
+check "mypy scripts" types scripts ../pyproject.toml .
+for phase in "$@"; do
+    if [ -d "$phase/src" ]; then
+        check "mypy $phase" types "$phase" ../pyproject.toml src
+    fi
+done
+check "shellcheck" "$bin/shellcheck" scripts/*.sh scripts/uv .ci/run
+check "zizmor" "$bin/zizmor" --offline --pedantic --quiet --no-progress .github
+check "workflow schema" "$bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml
+check "dependabot schema" "$bin/check-jsonschema" --builtin-schema vendor.dependabot .github/dependabot.yml
+check "no large files" scripts/refuse_large_files.sh
+check "no private places in locks and settings" no_private_places
+check "uv pip check" scripts/uv pip check --python .venv/bin/python
+
+if [ "$failed" -gt 0 ]; then
+    printf '\n%s checks failed; what ruff format shows is cured by:  make format\n' "$failed"
+    exit 1
+fi

@@ -1,0 +1,302 @@
+"""A broken `make` is the first thing a learner would meet, so its scripts are tried on tiny services."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import doctor
+import ports
+import pytest
+import stack
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVICE = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"ready")
+print("the service starts", flush=True)
+http.server.HTTPServer(("127.0.0.1", int(os.environ["HOUSE_PORT"])), Handler).serve_forever()
+"""
+
+
+class Course:
+    """A repository with one tiny phase, in a folder with a space in its name."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.port = free_port()
+        self.state = root / ".run/phase1_try/state.json"
+        (root / "phase1_try").mkdir(parents=True)
+        (root / "ports.env").write_text(f"# the table\nPHASE1_API_PORT={self.port}\n")
+        (root / "service.py").write_text(SERVICE)
+        self.runs("service.py")
+
+    def runs(self, script: str) -> None:
+        (self.root / "phase1_try/Procfile").write_text(f"api: '{sys.executable}' {script}\n")
+
+    def stack(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        clean = {name: value for name, value in os.environ.items() if not name.endswith("PORT")}
+        return subprocess.run(
+            [sys.executable, ROOT / "scripts/stack.py", "--root", self.root, *arguments],
+            env=clean | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as response:
+                return response.status == 200
+        except OSError:
+            return False
+
+    def supervisor(self) -> int:
+        return json.loads(self.state.read_text())["processes"][0]["pid"]
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Iterator[Course]:
+    course = Course(tmp_path / "the course")
+    yield course
+    course.stack("down", "phase1_try")
+
+
+@pytest.fixture
+def stranger() -> Iterator[socket.socket]:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_up_returns_when_the_service_answers_and_down_stops_it(course: Course) -> None:
+    up = course.stack("up", "phase1_try")
+
+    assert up.returncode == 0, up.stderr
+    assert course.answers()
+    assert f"127.0.0.1:{course.port}/predict" in up.stdout
+
+    down = course.stack("down", "phase1_try")
+
+    assert "is stopped" in down.stdout
+    assert not course.answers()
+
+
+def test_up_twice_leaves_the_first_running(course: Course) -> None:
+    course.stack("up", "phase1_try")
+    first = course.supervisor()
+
+    second = course.stack("up", "phase1_try")
+
+    assert second.returncode == 0
+    assert "already running" in second.stdout
+    assert course.supervisor() == first
+
+
+def test_down_is_content_when_nothing_runs(course: Course) -> None:
+    down = course.stack("down", "phase1_try")
+
+    assert down.returncode == 0
+    assert "was not running" in down.stdout
+
+
+def test_a_service_that_dies_at_start_shows_its_last_words(course: Course) -> None:
+    (course.root / "dying.py").write_text("raise SystemExit('the model is missing')")
+    course.runs("dying.py")
+
+    up = course.stack("up", "phase1_try")
+
+    assert up.returncode == 1
+    assert "died at start" in up.stderr
+    assert "the model is missing" in up.stderr
+    assert not course.state.exists()
+
+
+def test_a_service_that_never_gets_ready_is_stopped_again(course: Course) -> None:
+    (course.root / "slow.py").write_text("import time; time.sleep(60)")
+    course.runs("slow.py")
+
+    up = course.stack("up", "phase1_try", READY_SECONDS="1")
+
+    assert up.returncode == 1
+    assert "not ready after 1 s" in up.stderr
+    assert not course.state.exists()
+
+
+def test_a_port_held_by_another_program_is_named_with_a_way_out(
+    course: Course, stranger: socket.socket
+) -> None:
+    port = stranger.getsockname()[1]
+
+    up = course.stack("up", "phase1_try", PORT=str(port))
+
+    assert up.returncode == 1
+    assert f"port {port} (PHASE1_API_PORT) is held by another program" in up.stderr
+    assert f"PORT={port + 1}" in up.stderr
+
+
+def test_a_stranger_with_a_remembered_pid_is_left_alone(course: Course) -> None:
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    course.state.parent.mkdir(parents=True)
+    remembered = {"pid": stranger.pid, "started_at": "long ago"}
+    course.state.write_text(
+        json.dumps({"processes": [remembered], "ports": {"PHASE1_API_PORT": course.port}})
+    )
+
+    down = course.stack("down", "phase1_try")
+    up = course.stack("up", "phase1_try")
+
+    assert down.returncode == up.returncode == 0
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
+
+
+def test_down_also_stops_what_a_killed_supervisor_left_behind(course: Course) -> None:
+    course.stack("up", "phase1_try")
+    os.kill(course.supervisor(), signal.SIGKILL)
+    assert course.answers()
+
+    course.stack("down", "phase1_try")
+
+    assert not course.answers()
+
+
+def test_ctrl_c_ends_the_logs_and_nothing_else(course: Course) -> None:
+    course.stack("up", "phase1_try")
+    seen = course.root / "seen"
+    command = [sys.executable, ROOT / "scripts/stack.py", "--root", course.root, "logs", "phase1_try"]
+    with seen.open("w") as output, subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as logs:
+        deadline = time.monotonic() + 10
+        while "the service starts" not in seen.read_text() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+        logs.send_signal(signal.SIGINT)
+
+    assert logs.returncode == 0
+    assert "the service starts" in seen.read_text()
+    assert "Traceback" not in seen.read_text()
+    assert course.answers()
+
+
+def test_a_child_is_found_with_its_own_children() -> None:
+    grandchild = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    )
+    with subprocess.Popen([sys.executable, "-c", grandchild]) as child:
+        deadline = time.monotonic() + 10
+        while not stack.descendants([child.pid]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+        [found] = stack.descendants([child.pid])
+
+        assert found.is_alive()
+        found.send(signal.SIGKILL)
+    assert not found.is_alive()
+
+
+def test_the_doctor_tells_a_taken_port_from_a_free_one(stranger: socket.socket) -> None:
+    taken = stranger.getsockname()[1]
+
+    assert doctor.check_port("PHASE1_API_PORT", free_port()).mark == "✓"
+    assert doctor.check_port("PHASE1_API_PORT", taken, ours=True).mark == "✓"
+    finding = doctor.check_port("PHASE1_API_PORT", taken)
+    assert finding.mark == "✗"
+    assert f"PORT={taken + 1}" in finding.remedy
+
+
+def test_the_doctor_knows_the_service_that_is_ours(course: Course) -> None:
+    course.stack("up", "phase1_try")
+
+    [finding] = doctor.check_ports(course.root)
+
+    assert finding.mark == "✓"
+    assert "our own" in finding.text
+
+
+def test_on_macos_the_doctor_points_at_airplay() -> None:
+    assert "AirPlay" in ports.how_to_free("PHASE1_API_PORT", 5000, "Darwin")
+    assert "AirPlay" not in ports.how_to_free("PHASE1_API_PORT", 5000, "Linux")
+
+
+@pytest.mark.parametrize(
+    ("finding", "mark"),
+    [
+        (doctor.check_python((3, 10, 9)), "✗"),
+        (doctor.check_python((3, 11, 0)), "✓"),
+        (doctor.check_disk(2**30), "✗"),
+        (doctor.check_disk(3 * 2**30), "✓"),
+        (doctor.check_memory(2**30), "✗"),
+        (doctor.check_memory(None), "!"),
+        (doctor.check_memory(2 * 2**30 - 2**26), "✓"),
+        (doctor.check_tool("no-such-tool", "no-such-package"), "✗"),
+    ],
+)
+def test_the_doctor_draws_the_line_where_it_says(finding: doctor.Finding, mark: str) -> None:
+    assert finding.mark == mark
+    assert bool(finding.remedy) == (mark != "✓")
+
+
+def test_the_environment_overrides_the_table_of_ports(course: Course) -> None:
+    assert ports.read_table(course.root, {}) == {"PHASE1_API_PORT": course.port}
+    assert ports.read_table(course.root, {"PHASE1_API_PORT": "6001"}) == {"PHASE1_API_PORT": 6001}
+    assert ports.read_table(course.root, {"PORT": "6002"}) == {"PHASE1_API_PORT": 6002}
+    with pytest.raises(ValueError, match="from 1 to 65535"):
+        ports.read_table(course.root, {"PORT": "http"})
+
+
+def test_make_help_lists_every_target() -> None:
+    makefiles = [ROOT / "Makefile", *ROOT.glob("phase*/Makefile")]
+    targets = {
+        name for file in makefiles for name in re.findall(r"^([a-z0-9-]+):", file.read_text(), re.MULTILINE)
+    }
+
+    page = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert targets == set(re.findall(r"^  ([a-z0-9-]+)  +\S", page, re.MULTILINE))
+    assert "\x1b" not in page, "colours are for terminals only"
+
+
+@pytest.mark.slow
+def test_a_killed_setup_is_repaired_by_running_it_again(tmp_path: Path) -> None:
+    clone = tmp_path / "a clone"
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).exists():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, clone / name)
+    setup = ["make", "-C", str(clone), "setup"]
+    with subprocess.Popen(setup, start_new_session=True, stdout=subprocess.DEVNULL) as first:
+        while not (clone / ".venv/.unfinished").exists():
+            assert first.poll() is None
+            time.sleep(0.05)
+        os.killpg(first.pid, signal.SIGKILL)
+
+    second = subprocess.run(setup, capture_output=True, text=True)
+    third = subprocess.run(setup, capture_output=True, text=True)
+
+    assert second.returncode == 0, second.stderr
+    assert "is installed" in second.stdout
+    assert "Nothing to be done" in third.stdout
+    subprocess.run([clone / ".venv/bin/phase1", "--help"], check=True, capture_output=True)
