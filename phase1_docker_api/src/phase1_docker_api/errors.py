@@ -45,9 +45,15 @@ def refuse(status: int, field: str, problem: str, hint: str, headers: Mapping[st
     return RefusalError(status, [Problem(field=field, problem=problem, hint=hint)], headers)
 
 
-def problems_of(error: ValidationError, prefix: Iterable[str | int] = ()) -> list[Problem]:
-    """Turn pydantic's errors into problems with a hint; `prefix` says where in the body the value stood."""
-    return [_problem(dict(e), (*prefix, *e["loc"])) for e in error.errors(include_url=False, include_context=True)]
+def problems_of(
+    error: ValidationError, prefix: Iterable[str | int] = (), most: int | None = None
+) -> list[Problem]:
+    """Turn pydantic's errors into problems with a hint; `prefix` says where in the body the value stood.
+
+    A hint takes time and a large batch can have 400,000 errors: `most` stops after so many.
+    """
+    errors = error.errors(include_url=False, include_context=True)[:most]
+    return [_problem(dict(e), (*prefix, *e["loc"])) for e in errors]
 
 
 def _problem(error: dict[str, Any], place: tuple[str | int, ...]) -> Problem:

@@ -79,7 +79,7 @@ def _validated(model: type[Model], raw: Any) -> Model:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise RefusalError(422, problems_of(error)[:MAX_PROBLEMS]) from error
+        raise RefusalError(422, problems_of(error, most=MAX_PROBLEMS)) from error
 
 
 def _too_large(limit: int) -> RefusalError:
