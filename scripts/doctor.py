@@ -69,9 +69,7 @@ def check_uv(root: Path) -> Finding:
         return Finding("✓", f"uv: {first_line([str(private), '--version'])} in .tools/")
     on_path = first_line(["uv", "--version"]) if shutil.which("uv") else ""
     if on_path:
-        return Finding(
-            "✓", f"uv: {on_path} (pinned is {wanted}; make setup fetches it if yours does not fit)"
-        )
+        return Finding("✓", f"uv: {on_path} (pinned is {wanted}; make setup fetches it if yours does not fit)")
     if any(runs([sys.executable, "-c", f"import {module}"]) for module in ("pip", "ensurepip")):
         return Finding("✓", f"uv: make setup fetches {wanted} into .tools/")
     return Finding("✗", "uv is missing, and so are pip and venv to fetch it", install("python3-venv", "uv"))

@@ -98,11 +98,11 @@ class Phase:
         if self.is_running():
             # Ask the supervisor only: it passes the signal on, so each service is asked once.
             alive[0].send(signal.SIGTERM)
-            alive = _wait_until_gone(alive, STOP_SECONDS)
+            alive = wait_until_gone(alive, STOP_SECONDS)
         for number in (signal.SIGTERM, signal.SIGKILL):
             for process in alive:
                 process.send(number)
-            alive = _wait_until_gone(alive, 2)
+            alive = wait_until_gone(alive, 2)
         existed = self.state_file.exists()
         self.state_file.unlink(missing_ok=True)
         return existed
@@ -177,9 +177,7 @@ class Phase:
             if supervisor.poll() is not None:
                 raise StackError(f"{self.folder} died at start. Its last words:\n{self.tail()}")
             if time.monotonic() > deadline:
-                raise StackError(
-                    f"{self.folder} was not ready after {patience:.0f} s. Its last words:\n{self.tail()}"
-                )
+                raise StackError(f"{self.folder} was not ready after {patience:.0f} s. Its last words:\n{self.tail()}")
             time.sleep(0.1)
         self._remember(supervisor.pid, table)
 
@@ -233,10 +231,7 @@ def descendants(pids: list[int]) -> list[Process]:
 def _parents() -> dict[int, int]:
     """Map every process to its parent; from /proc where there is one, as a bare Linux may lack `ps`."""
     if not Path("/proc/self/stat").exists():
-        return {
-            int(pid): int(parent)
-            for pid, parent in map(str.split, _ps("-A", "-o", "pid=,ppid=").splitlines())
-        }
+        return {int(pid): int(parent) for pid, parent in map(str.split, _ps("-A", "-o", "pid=,ppid=").splitlines())}
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -247,12 +242,10 @@ def _parents() -> dict[int, int]:
 
 def _ps(*arguments: str) -> str:
     environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
-    return subprocess.run(
-        ["ps", *arguments], capture_output=True, text=True, env=environment, check=False
-    ).stdout
+    return subprocess.run(["ps", *arguments], capture_output=True, text=True, env=environment, check=False).stdout
 
 
-def _wait_until_gone(processes: list[Process], seconds: float) -> list[Process]:
+def wait_until_gone(processes: list[Process], seconds: float) -> list[Process]:
     """Wait for the processes to end; return those that did not."""
     deadline = time.monotonic() + seconds
     while True:
@@ -304,9 +297,7 @@ def _logs(phase: Phase, follow: bool) -> None:
 
 
 def _status(phase: Phase) -> None:
-    print(
-        f"✓ {phase.folder} runs at {phase.url}" if phase.is_running() else f"• {phase.folder} is not running"
-    )
+    print(f"✓ {phase.folder} runs at {phase.url}" if phase.is_running() else f"• {phase.folder} is not running")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -315,9 +306,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("verb", choices=["up", "down", "logs", "status"])
     parser.add_argument("phase", nargs="?", help="a phase's folder; down and status without one mean all")
     parser.add_argument("--no-follow", action="store_true", help="logs: print the end of the log and return")
-    parser.add_argument(
-        "--root", type=Path, default=ports.ROOT, help="the folder that holds ports.env and the phases"
-    )
+    parser.add_argument("--root", type=Path, default=ports.ROOT, help="the folder that holds ports.env and the phases")
     chosen = parser.parse_args(arguments)
     if chosen.verb in ("up", "logs") and not chosen.phase:
         parser.error(f"{chosen.verb} needs a phase's folder")

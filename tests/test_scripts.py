@@ -42,11 +42,15 @@ class Course:
         self.state = root / ".run/phase1_try/state.json"
         (root / "phase1_try").mkdir(parents=True)
         (root / "ports.env").write_text(f"# the table\nPHASE1_API_PORT={self.port}\n")
-        (root / "service.py").write_text(SERVICE)
-        self.runs("service.py")
+        (root / "phase1_try/Procfile").write_text("api: tiny serve\n")
+        self.command = root / ".venv/bin/tiny"
+        self.command.parent.mkdir(parents=True)
+        self.runs(SERVICE)
 
-    def runs(self, script: str) -> None:
-        (self.root / "phase1_try/Procfile").write_text(f"api: '{sys.executable}' {script}\n")
+    def runs(self, program: str) -> None:
+        self.command.with_suffix(".py").write_text(program)
+        self.command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$0.py"\n')
+        self.command.chmod(0o755)
 
     def stack(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {name: value for name, value in os.environ.items() if not name.endswith("PORT")}
@@ -96,10 +100,13 @@ def test_up_returns_when_the_service_answers_and_down_stops_it(course: Course) -
     assert up.returncode == 0, up.stderr
     assert course.answers()
     assert f"127.0.0.1:{course.port}/predict" in up.stdout
+    assert os.getsid(course.supervisor()) == course.supervisor(), "it outlives the terminal"
 
+    asked = time.monotonic()
     down = course.stack("down", "phase1_try")
 
     assert "is stopped" in down.stdout
+    assert time.monotonic() - asked < stack.STOP_SECONDS / 2, "it stopped when asked, not when killed"
     assert not course.answers()
 
 
@@ -122,8 +129,7 @@ def test_down_is_content_when_nothing_runs(course: Course) -> None:
 
 
 def test_a_service_that_dies_at_start_shows_its_last_words(course: Course) -> None:
-    (course.root / "dying.py").write_text("raise SystemExit('the model is missing')")
-    course.runs("dying.py")
+    course.runs("raise SystemExit('the model is missing')")
 
     up = course.stack("up", "phase1_try")
 
@@ -134,8 +140,7 @@ def test_a_service_that_dies_at_start_shows_its_last_words(course: Course) -> No
 
 
 def test_a_service_that_never_gets_ready_is_stopped_again(course: Course) -> None:
-    (course.root / "slow.py").write_text("import time; time.sleep(60)")
-    course.runs("slow.py")
+    course.runs("import time; time.sleep(60)")
 
     up = course.stack("up", "phase1_try", READY_SECONDS="1")
 
@@ -144,9 +149,7 @@ def test_a_service_that_never_gets_ready_is_stopped_again(course: Course) -> Non
     assert not course.state.exists()
 
 
-def test_a_port_held_by_another_program_is_named_with_a_way_out(
-    course: Course, stranger: socket.socket
-) -> None:
+def test_a_port_held_by_another_program_is_named_with_a_way_out(course: Course, stranger: socket.socket) -> None:
     port = stranger.getsockname()[1]
 
     up = course.stack("up", "phase1_try", PORT=str(port))
@@ -160,9 +163,7 @@ def test_a_stranger_with_a_remembered_pid_is_left_alone(course: Course) -> None:
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     course.state.parent.mkdir(parents=True)
     remembered = {"pid": stranger.pid, "started_at": "long ago"}
-    course.state.write_text(
-        json.dumps({"processes": [remembered], "ports": {"PHASE1_API_PORT": course.port}})
-    )
+    course.state.write_text(json.dumps({"processes": [remembered], "ports": {"PHASE1_API_PORT": course.port}}))
 
     down = course.stack("down", "phase1_try")
     up = course.stack("up", "phase1_try")
@@ -200,20 +201,18 @@ def test_ctrl_c_ends_the_logs_and_nothing_else(course: Course) -> None:
     assert course.answers()
 
 
-def test_a_child_is_found_with_its_own_children() -> None:
-    grandchild = (
-        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
-    )
-    with subprocess.Popen([sys.executable, "-c", grandchild]) as child:
+def test_the_children_of_children_are_found() -> None:
+    nested = "sh -c 'sleep 60; true'; true"  # the `true` keeps each shell from becoming its command
+    with subprocess.Popen(["sh", "-c", nested]) as child:
         deadline = time.monotonic() + 10
-        while not stack.descendants([child.pid]) and time.monotonic() < deadline:
+        while len(found := stack.descendants([child.pid])) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
 
-        [found] = stack.descendants([child.pid])
-
-        assert found.is_alive()
-        found.send(signal.SIGKILL)
-    assert not found.is_alive()
+        assert len(found) == 2
+        for process in found:
+            assert process.is_alive()
+            process.send(signal.SIGKILL)
+        assert stack.wait_until_gone(found, 5) == []
 
 
 def test_the_doctor_tells_a_taken_port_from_a_free_one(stranger: socket.socket) -> None:
@@ -268,9 +267,7 @@ def test_the_environment_overrides_the_table_of_ports(course: Course) -> None:
 
 def test_make_help_lists_every_target() -> None:
     makefiles = [ROOT / "Makefile", *ROOT.glob("phase*/Makefile")]
-    targets = {
-        name for file in makefiles for name in re.findall(r"^([a-z0-9-]+):", file.read_text(), re.MULTILINE)
-    }
+    targets = {name for file in makefiles for name in re.findall(r"^([a-z0-9-]+):", file.read_text(), re.MULTILINE)}
 
     page = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
