@@ -28,8 +28,8 @@ from phase1_docker_api.settings import Settings, load_settings
 
 # A large batch takes turns with single requests, this many houses at a time.
 TURN = 500
-MINIMAL_EXAMPLE = {"land_area_sqft": 5000, "bedrooms": 3}
-FULL_EXAMPLE = {name: field.examples[0] for name, field in House.model_fields.items() if field.examples}
+MINIMAL_EXAMPLE: dict[str, Any] = {"land_area_sqft": 5000, "bedrooms": 3}
+FULL_EXAMPLE: dict[str, Any] = {name: field.examples[0] for name, field in House.model_fields.items() if field.examples}
 EXAMPLES = {
     "minimal": {"summary": "Only what is required", "value": MINIMAL_EXAMPLE},
     "complete": {"summary": "Every field", "value": FULL_EXAMPLE},
@@ -108,11 +108,20 @@ def _body(name: Sequence[type[BaseModel]], examples: dict[str, Any]) -> dict[str
     """Describe a body that the route reads by itself, which is faster than FastAPI's own reading."""
     schemas = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in name]
     schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "examples": examples}}}}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "examples": examples}},
+        }
+    }
 
 
 @router.post(
-    "/predict", response_model=Estimate, responses=REFUSALS, openapi_extra=_body([House], EXAMPLES), tags=["prices"]
+    "/predict",
+    response_model=Estimate,
+    responses=REFUSALS,
+    openapi_extra=_body([House], EXAMPLES),
+    tags=["prices"],
 )
 async def predict(request: Request) -> Response:
     """Estimate the price of one house. Only the land area and the number of bedrooms are required."""

@@ -123,7 +123,9 @@ def _checked_contents(folder: Path) -> dict[str, bytes]:
     except OSError as error:
         raise ArtifactError(f"no whole model in {folder} ({error.strerror}): make one with `phase1 train`") from error
     if stated != _sums(contents):
-        raise ArtifactError(f"{folder} was changed after it was saved: compare with `sha256sum -c {SUMS}`, or train again")
+        raise ArtifactError(
+            f"{folder} was changed after it was saved: compare with `sha256sum -c {SUMS}`, or train again"
+        )
     return contents
 
 

@@ -12,7 +12,7 @@ from phase1_docker_api.errors import refuse
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-Outcome = Answer | Exception
+Result = TypeVar("Result")
 
 
 class MicroBatcher(Generic[Item, Answer]):
@@ -48,7 +48,7 @@ class MicroBatcher(Generic[Item, Answer]):
             loop.call_soon(self._start)
         return future
 
-    async def run(self, work: Callable[[], Answer]) -> Answer:
+    async def run(self, work: Callable[[], Result]) -> Result:
         """Run other work of the model on the same thread, in turn with the batches."""
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
@@ -62,7 +62,7 @@ class MicroBatcher(Generic[Item, Answer]):
         work.add_done_callback(lambda done: self._finish(batch, done))
 
     def _finish(
-        self, batch: list[tuple[Item, asyncio.Future[Answer]]], done: asyncio.Future[list[Outcome[Answer]]]
+        self, batch: list[tuple[Item, asyncio.Future[Answer]]], done: asyncio.Future[list[Answer | Exception]]
     ) -> None:
         if self._waiting:
             self._start()
@@ -76,7 +76,7 @@ class MicroBatcher(Generic[Item, Answer]):
             else:
                 future.set_result(outcome)
 
-    def _outcomes(self, items: list[Item]) -> list[Outcome[Answer]]:
+    def _outcomes(self, items: list[Item]) -> list[Answer | Exception]:
         """Answer all; when that fails, each alone, so that one item cannot fail its neighbours."""
         try:
             return list(self._answer_all(items))

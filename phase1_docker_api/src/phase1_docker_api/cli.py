@@ -1,4 +1,4 @@
-"""The verbs of phase 1: train, tune, evaluate, predict, serve and replay."""
+"""The verbs of phase 1; each loads what it needs when it runs: `--help` is quick, serving needs no pandas."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
-
-# Before numpy is loaded: one request at a time gains nothing from more threads, and pays for them.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from phase1_docker_api.errors import Phase1Error
 
+if TYPE_CHECKING:
+    from phase1_docker_api.model import Score
+    from phase1_docker_api.replay import Month
+    from phase1_docker_api.sales import CleanedSales
+
 SEATTLE = Path("data/seattle_sales_2010_2016.parquet")
 STORE = Path("models/phase1")
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+DAY = click.DateTime(["%Y-%m-%d"])
 
 
 class Verbs(click.Group):
-    """A group whose commands end with a message and code 1, not a stack trace, when phase 1 says what is wrong."""
+    """Commands that end with a message and code 1, not a stack trace, when phase 1 can say what is wrong."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command; nothing in it gains from more threads, and numpy reads this when it is loaded."""
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         try:
             return super().invoke(ctx)
         except Phase1Error as error:
@@ -39,17 +45,347 @@ def main() -> None:
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="phase1-docker-api")
 def cli() -> None:
-    """House prices: from a file of sales to a service that answers with intervals."""
+    r"""House prices: from a file of sales to a service that answers with honest intervals.
+
+    \b
+    A first walk, from the repository's root:
+      phase1 train --until 2011-12-31
+      phase1 predict land_area_sqft=5000 bedrooms=3
+      phase1 serve
+
+    Exit codes: 0 done, 1 something is wrong and the message says what, 2 the command line itself is wrong.
+    """
+
+
+sales_option = click.option(
+    "--sales",
+    "sales_file",
+    type=FILE,
+    default=SEATTLE,
+    show_default=True,
+    help="CSV or Parquet file of sales.",
+)
+model_option = click.option(
+    "--model",
+    "model_path",
+    type=FOLDER,
+    default=STORE / "current",
+    show_default=True,
+    help="Folder of a trained model.",
+)
+estimator_option = click.option(
+    "--estimator",
+    type=click.Choice(["trees", "linear"]),
+    default="trees",
+    show_default=True,
+    help="What to fit.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+as_of_option = click.option(
+    "--as-of",
+    type=DAY,
+    default=None,
+    help="Refuse sales after this day as not yet happened.  [default: today]",
+)
 
 
 @cli.command()
-def serve() -> None:
-    """Serve."""
+@sales_option
+@estimator_option
+@click.option("--since", type=DAY, help="First day to learn from.  [default: the first sale]")
+@click.option(
+    "--until", type=DAY, help="Last day to learn from; later sales score the model.  [default: the last sale]"
+)
+@click.option(
+    "--calibration-months",
+    type=click.IntRange(1, 24),
+    default=2,
+    show_default=True,
+    help="Newest months, kept out of the fit, that calibrate the intervals.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Same data, same seed: same predictions.")
+@click.option(
+    "--store",
+    type=FOLDER,
+    default=STORE,
+    show_default=True,
+    help="Where models are kept; `current` points at the newest.",
+)
+@as_of_option
+@json_option
+def train(
+    sales_file: Path,
+    estimator: str,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    calibration_months: int,
+    seed: int,
+    store: Path,
+    as_of: dt.datetime | None,
+    as_json: bool,
+) -> None:
+    r"""Fit a model, calibrate its intervals, score it on later sales, and make it the current one.
+
+    A crash at any moment leaves the current model as it was. Refused rows go to refused.csv in the store.
+
+    \b
+      phase1 train --until 2011-12-31                      the course's frozen model
+      phase1 train --sales my_city.csv --store models/mine  another city
+    """
+    from phase1_docker_api import train as training
+    from phase1_docker_api.artifact import save_model
+    from phase1_docker_api.sales import file_digest
+
+    cleaned = _read(sales_file, as_of)
+    store.mkdir(parents=True, exist_ok=True)
+    cleaned.refused.to_csv(store / "refused.csv", index=False)
+    plan = training.TrainingPlan(estimator, _day(since), _day(until), calibration_months, seed)
+    _say(f"fitting {estimator} and calibrating its intervals …")
+    now = dt.datetime.now(dt.UTC)
+    model = training.train(cleaned.clean, plan, trained_at=now, data_sha256=file_digest(sales_file))
+    folder = save_model(model, store)
+    card = model.card
+    if as_json:
+        counts = {"sales": cleaned.counts, "path": str(folder)}
+        click.echo(card.model_dump_json(indent=2)[:-2] + ",\n" + json.dumps(counts, indent=2)[2:])
+        return
+    _say(
+        f"fitted on {card.fit_sales:,} sales from {card.fit_from} to {card.fit_until}, "
+        f"calibrated on the {card.calibrated_sales:,} until {card.calibrated_until}"
+    )
+    click.echo(_score_table(card.scores) if card.scores else "No later sales to score it on.")
+    click.echo(f"\nSaved as {folder}\nNext: phase1 serve{'' if store == STORE else f' --model {store}/current'}")
+
+
+@cli.command()
+@sales_option
+@estimator_option
+@click.option("--until", type=DAY, default="2011-12-31", show_default=True, help="Last day the search may look at.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@as_of_option
+def tune(sales_file: Path, estimator: str, until: dt.datetime, seed: int, as_of: dt.datetime | None) -> None:
+    """Search an estimator's parameters: fit on the past, score on the quarter after it, four times.
+
+    Prints the ten best sets by RMSLE. The trees take some five minutes.
+    """
+    from phase1_docker_api import tune as tuning
+
+    clean = _read(sales_file, as_of).clean
+    clean = clean[clean["sale_date"] <= until]
+    trials = []
+    with click.progressbar(
+        tuning.search(clean, estimator, seed), length=tuning.count(estimator), label="trying", file=sys.stderr
+    ) as bar:
+        trials = sorted(bar, key=lambda trial: trial.rmsle)
+    for trial in trials[:10]:
+        names = {name.removeprefix("log_price__"): value for name, value in trial.parameters.items()}
+        click.echo(f"{trial.rmsle:.4f}  {json.dumps(names)}")
+
+
+@cli.command()
+@model_option
+@sales_option
+@click.option("--by", type=click.Choice(["year", "month"]), default="year", show_default=True)
+@click.option(
+    "--out",
+    type=FOLDER,
+    default=Path("reports/evaluate"),
+    show_default=True,
+    help="For metrics.json, chart.png.",
+)
+@as_of_option
+@json_option
+def evaluate(model_path: Path, sales_file: Path, by: str, out: Path, as_of: dt.datetime | None, as_json: bool) -> None:
+    """Score a model on the sales after its training: complete requests, minimal ones, and a baseline.
+
+    The baseline multiplies the living area by the neighborhood's median price per square foot.
+    """
+    from phase1_docker_api.artifact import load_model
+    from phase1_docker_api.charts import GREEN, GREY, RED, draw_errors
+    from phase1_docker_api.evaluate import score_periods
+
+    model = load_model(model_path)
+    scores = score_periods(model, _read(sales_file, as_of).clean, {"year": "Y", "month": "M"}[by])
+    if not scores:
+        raise Phase1Error(f"no sales after {model.card.calibrated_until}, where the model's training ends")
+    out.mkdir(parents=True, exist_ok=True)
+    metrics = {"model_version": model.card.model_version, "scores": [score.model_dump() for score in scores]}
+    (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    lines = {
+        label: ([s.median_abs_error_pct for s in scores if s.request == request], colour)
+        for request, label, colour in (
+            ("complete", "every field", GREEN),
+            ("minimal", "two fields", RED),
+            ("baseline", "area's $/sqft", GREY),
+        )
+    }
+    draw_errors(
+        sorted({s.period for s in scores}),
+        lines,
+        f"{model.card.model_version} on later sales",
+        out / "chart.png",
+    )
+    click.echo(json.dumps(metrics, indent=1) if as_json else _score_table(scores))
+    _say(f"wrote {out}/metrics.json and {out}/chart.png")
+
+
+@cli.command()
+@model_option
+@click.argument("fields", nargs=-1, metavar="FIELD=VALUE...")
+@json_option
+def predict(model_path: Path, fields: tuple[str, ...], as_json: bool) -> None:
+    r"""Price one house without a service. `phase1 predict -` reads houses from standard input, one JSON a line.
+
+    \b
+      phase1 predict land_area_sqft=5000 bedrooms=3 neighborhood=A12
+      echo '{"land_area_sqft": 5000, "bedrooms": 3}' | phase1 predict -
+    """
+    from phase1_docker_api.artifact import load_model
+    from phase1_docker_api.reading import parse_house
+
+    bodies = [line for line in sys.stdin.buffer if line.strip()] if fields == ("-",) else [_body_of(fields)]
+    houses = [parse_house(body) for body in bodies]
+    if not houses:
+        return
+    for estimate in load_model(model_path).estimate(houses):
+        if as_json or fields == ("-",):
+            click.echo(estimate.model_dump_json())
+            continue
+        low, high = estimate.interval_usd.low, estimate.interval_usd.high
+        click.echo(
+            f"${estimate.price_usd:,.0f}, {estimate.interval_usd.level:.0%} between ${low:,.0f} and ${high:,.0f}"
+        )
+        click.echo(f"assumed: {', '.join(f'{k}={v}' for k, v in estimate.assumed.items()) or 'nothing'}")
+        for warning in estimate.warnings:
+            click.echo(f"warning: {warning.message}")
+
+
+@cli.command()
+@click.option("--model", "model_path", type=FOLDER, help="Folder of the model to serve.")
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="Port to listen on.")
+def serve(**options: Any) -> None:
+    """Serve prices over HTTP until SIGTERM or Ctrl-C; what is in flight then is still answered.
+
+    Every setting can come from the environment, HOUSE_ and its name in capitals (HOUSE_PORT=5001); an option
+    wins. README.md lists them all.
+    """
     from phase1_docker_api.api import create_app
     from phase1_docker_api.logs import configure_logging
     from phase1_docker_api.server import run
     from phase1_docker_api.settings import load_settings
 
-    settings = load_settings()
+    settings = load_settings(**{name: value for name, value in options.items() if value is not None})
+    app = create_app(settings)
     configure_logging(settings.log_level)
-    run(create_app(settings), settings)
+    run(app, settings)
+
+
+@cli.command()
+@sales_option
+@estimator_option
+@click.option(
+    "--first-year", type=int, default=2012, show_default=True, help="Year to begin with; earlier sales train."
+)
+@click.option(
+    "--window-months",
+    type=click.IntRange(6, 120),
+    default=12,
+    show_default=True,
+    help="What each January's training learns from.",
+)
+@click.option("--out", type=FOLDER, default=Path("reports/demo"), show_default=True, help="For the report.")
+@as_of_option
+def replay(
+    sales_file: Path,
+    estimator: str,
+    first_year: int,
+    window_months: int,
+    out: Path,
+    as_of: dt.datetime | None,
+) -> None:
+    """Live the years after training again: a frozen model beside one retrained each January.
+
+    Trains, serves, sends every sale in the month it happened over HTTP, and compares with the price paid.
+    """
+    from phase1_docker_api import replay as replaying
+    from phase1_docker_api.report import write_report
+    from phase1_docker_api.sales import file_digest
+
+    clean = _read(sales_file, as_of).clean
+    months: list[Month] = []
+    for step in replaying.replay(
+        clean,
+        first_year=first_year,
+        window_months=window_months,
+        estimator=estimator,
+        trained_at=dt.datetime.now(dt.UTC),
+        data_sha256=file_digest(sales_file),
+    ):
+        if isinstance(step, replaying.Month):
+            months.append(step)
+            click.echo(_month_line(step))
+        else:
+            since = f"from {step.since}" if step.since else "from the first sale"
+            click.echo(click.style(f"\n  training on sales {since} to {step.until}, then serving", dim=True))
+            click.echo(click.style(f"  {'month':8}{'sales':>6}  {'frozen: off by':32}retrained: off by", dim=True))
+    finding = write_report(months, out)
+    click.echo(f"\n{click.style(finding, bold=True)}\n")
+    files = {"report.html": "the story", "chart.png": "its chart", "figures.json": "an entry a month"}
+    for name, what in files.items():
+        click.echo(f"  {out / name!s:32} {what}")
+    click.echo("\nNext: make phase1-up, then ask for a price; or phase1 replay --estimator linear --out reports/linear")
+
+
+def _read(sales_file: Path, as_of: dt.datetime | None) -> CleanedSales:
+    from phase1_docker_api.sales import load_clean_sales
+
+    cleaned = load_clean_sales(sales_file, as_of.date() if as_of else dt.datetime.now(dt.UTC).date())
+    counts = cleaned.counts
+    _say(f"read {counts['read']:,} sales: {counts['clean']:,} clean, {counts['refused']:,} refused")
+    return cleaned
+
+
+def _day(moment: dt.datetime | None) -> dt.date | None:
+    return moment.date() if moment else None
+
+
+def _say(text: str) -> None:
+    """Progress goes to standard error, so that a script that reads standard output gets figures alone."""
+    click.echo(text, err=True)
+
+
+def _body_of(fields: tuple[str, ...]) -> bytes:
+    """Make the body that the service would get of `name=value` words."""
+    body: dict[str, Any] = {}
+    for word in fields:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise click.UsageError(f"{word!r} is not FIELD=VALUE")
+        try:
+            body[name] = json.loads(text)
+        except ValueError:
+            body[name] = text
+    return json.dumps(body).encode()
+
+
+def _score_table(scores: list[Score]) -> str:
+    lines = [f"{'period':8} {'request':9} {'sales':>6} {'off by':>8} {'RMSLE':>6} {'R²':>6} {'MAE':>9} {'covered':>8}"]
+    for s in scores:
+        covered = "" if s.coverage is None else f"{s.coverage:.1%}"
+        lines.append(
+            f"{s.period:8} {s.request:9} {s.sales:>6,} {s.median_abs_error_pct:>6.1f} % {s.rmsle:>6.3f} {s.r2:>6.2f} "
+            f"{s.mae_usd:>9,.0f} {covered:>8}"
+        )
+    lines.append("off by: median absolute % error · covered: share inside the 90 % interval")
+    return "\n".join(lines)
+
+
+def _month_line(month: Month) -> str:
+    bars = [
+        click.style(f"{'█' * round(served.median_abs_error_pct / 2)}", fg=colour)
+        + f" {served.median_abs_error_pct:.1f} %"
+        + " " * (24 - round(served.median_abs_error_pct / 2))
+        for served, colour in ((month.frozen, "red"), (month.retrained, "green"))
+    ]
+    return f"  {month.month:8}{month.sales:>6,}  {bars[0]}{bars[1]}".rstrip()

@@ -36,7 +36,7 @@ class RefusalError(Phase1Error):
     """A request that gets no estimate, with the HTTP status and the problems to be told."""
 
     def __init__(self, status: int, problems: list[Problem], headers: Mapping[str, str] | None = None) -> None:
-        super().__init__("; ".join(f"{p.field}: {p.problem}" for p in problems))
+        super().__init__("\n".join(f"{p.field}: {p.problem} ({p.hint})" for p in problems))
         self.status, self.problems, self.headers = status, problems, dict(headers or {})
 
 
@@ -45,9 +45,7 @@ def refuse(status: int, field: str, problem: str, hint: str, headers: Mapping[st
     return RefusalError(status, [Problem(field=field, problem=problem, hint=hint)], headers)
 
 
-def problems_of(
-    error: ValidationError, prefix: Iterable[str | int] = (), most: int | None = None
-) -> list[Problem]:
+def problems_of(error: ValidationError, prefix: Iterable[str | int] = (), most: int | None = None) -> list[Problem]:
     """Turn pydantic's errors into problems with a hint; `prefix` says where in the body the value stood.
 
     A hint takes time and a large batch can have 400,000 errors: `most` stops after so many.

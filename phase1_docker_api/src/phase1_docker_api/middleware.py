@@ -70,7 +70,9 @@ def _request_id(scope: Scope) -> str:
 
 async def _send_failure(request_id: str, send: Send) -> None:
     problem = Problem(
-        field="service", problem="something went wrong inside", hint="try again, and report the request_id if it stays"
+        field="service",
+        problem="something went wrong inside",
+        hint="try again, and report the request_id if it stays",
     )
     body = Refused(problems=[problem], request_id=request_id).model_dump_json().encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

@@ -139,9 +139,7 @@ class HouseModel:
                 known[name] = value
                 low, high = self.card.ranges.get(name, (value, value))
                 if not low <= value <= high:
-                    warned.append(
-                        _warned(name, "outside_training_range", f"{value:g} is outside {low:g} to {high:g}")
-                    )
+                    warned.append(_warned(name, "outside_training_range", f"{value:g} is outside {low:g} to {high:g}"))
         return known, warned
 
     def _answer(self, price: float, known: Record, complete: Record, warned: list[Warned]) -> Estimate:

@@ -29,7 +29,13 @@ async def read_body(request: Request, limit: int) -> bytes:
     """
     headers = request.headers
     if not JSON_TYPE.fullmatch(headers.get("content-type", "")):
-        raise refuse(415, "content-type", "the body must be JSON in UTF-8", "send Content-Type: application/json", CLOSE)
+        raise refuse(
+            415,
+            "content-type",
+            "the body must be JSON in UTF-8",
+            "send Content-Type: application/json",
+            CLOSE,
+        )
     if headers.get("content-encoding", "identity") != "identity":
         raise refuse(415, "content-encoding", "compressed bodies are not read", "send the body as it is", CLOSE)
     if int(headers.get("content-length", 0)) > limit:
@@ -62,7 +68,10 @@ def _from_columns(body: HouseColumns) -> list[House]:
     for name, column in columns.items():
         if len(column) != rows:
             raise refuse(
-                422, f"columns.{name}", f"{len(column)} values, but land_area_sqft has {rows}", "send one value a house"
+                422,
+                f"columns.{name}",
+                f"{len(column)} values, but land_area_sqft has {rows}",
+                "send one value a house",
             )
     return [House(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 

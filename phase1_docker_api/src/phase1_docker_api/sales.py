@@ -51,7 +51,9 @@ def read_sales(path: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         raise SalesFileError(f"{path} is neither CSV (named .csv) nor Parquet: {error}") from error
     if missing := [name for name in REQUIRED_COLUMNS if name not in raw.columns]:
-        raise SalesFileError(f"{path} has no column {', '.join(missing)}; every row needs {', '.join(REQUIRED_COLUMNS)}")
+        raise SalesFileError(
+            f"{path} has no column {', '.join(missing)}; every row needs {', '.join(REQUIRED_COLUMNS)}"
+        )
     if raw.empty:
         raise SalesFileError(f"{path} has a header but no rows")
     return raw[[name for name in Sale.model_fields if name in raw.columns]].reset_index(drop=True)
@@ -91,7 +93,7 @@ def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """One dict a house with the fields that are known, as the model takes them."""
     columns = [name for name in House.model_fields if name in frame.columns]
     return [
-        {name: value for name, value in record.items() if value == value and value is not None}  # noqa: PLR0124
+        {str(name): value for name, value in record.items() if pd.notna(value)}
         for record in frame[columns].to_dict("records")
     ]
 
@@ -112,18 +114,23 @@ def _parse(raw: pd.DataFrame) -> tuple[list[dict[str, Any]], pd.Series]:
 
 def _cells(raw: pd.DataFrame) -> pd.DataFrame:
     """Give each cell the type its column asks for; what cannot have it stays as it was, to be refused."""
-    cells = raw.astype(object).where(raw.notna(), None)
+    cells = pd.DataFrame(index=raw.index)
     for name in raw.columns:
-        if name in NUMBER_COLUMNS:
-            parsed = pd.to_numeric(raw[name], errors="coerce").astype(float)
-        elif name == "sale_date":
-            parsed = pd.to_datetime(raw[name], errors="coerce", format="ISO8601").dt.date
-        elif name == "waterfront":
-            parsed = raw[name].map(lambda value: TRUTH.get(str(value).strip().lower()))
-        else:
-            parsed = raw[name].map(lambda value: str(value).strip() or None, na_action="ignore")
-        cells[name] = parsed.astype(object).where(parsed.notna(), cells[name])
+        typed = _typed_cells(raw[name], name).astype(object)
+        cells[name] = typed.where(typed.notna(), raw[name].astype(object))
+    # `mask` takes None for "no value given"; an assignment of it is kept.
+    cells[cells.isna()] = None
     return cells
+
+
+def _typed_cells(column: pd.Series, name: str) -> pd.Series:
+    if name in NUMBER_COLUMNS:
+        return pd.to_numeric(column, errors="coerce").astype(float)
+    if name == "sale_date":
+        return pd.to_datetime(column, errors="coerce", format="ISO8601").dt.date
+    if name == "waterfront":
+        return column.map(lambda value: TRUTH.get(str(value).strip().lower()))
+    return column.map(lambda value: str(value).strip() or None, na_action="ignore")
 
 
 def _repeats(frame: pd.DataFrame, keys: list[str]) -> pd.Series:

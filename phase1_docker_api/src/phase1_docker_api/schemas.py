@@ -131,7 +131,11 @@ def _column(name: str, one: Any) -> Any:
 Columns: type[BaseModel] = create_model(
     "Columns",
     __config__=House.model_config | {"json_schema_extra": None},
-    **{name: _column(name, one) for name, one in get_type_hints(House, include_extras=True).items() if name in House.model_fields},
+    **{
+        name: _column(name, one)
+        for name, one in get_type_hints(House, include_extras=True).items()
+        if name in House.model_fields
+    },
 )
 
 
@@ -140,9 +144,7 @@ class HouseColumns(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    columns: Columns = Field(  # type: ignore[valid-type]
-        examples=[{"land_area_sqft": [5000, 4000], "bedrooms": [3, 2]}]
-    )
+    columns: Columns = Field(examples=[{"land_area_sqft": [5000, 4000], "bedrooms": [3, 2]}])
 
 
 class Estimates(BaseModel):

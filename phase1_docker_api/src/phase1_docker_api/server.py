@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import signal
+import socket
 import threading
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
+from phase1_docker_api.errors import ServiceError
 from phase1_docker_api.logs import get_logger
 from phase1_docker_api.settings import Settings
 
@@ -35,11 +37,14 @@ class DrainingServer(uvicorn.Server):
 
 
 def run(app: FastAPI, settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C; return once every request in flight is answered."""
+    """Serve until SIGTERM or Ctrl-C; return once every request in flight is answered.
+
+    Raises:
+        ServiceError: the port is taken, or the address is not this machine's.
+
+    """
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -54,4 +59,19 @@ def run(app: FastAPI, settings: Settings) -> None:
     # Uvicorn raises the signal again after it has closed; that would turn a clean stop into a failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    DrainingServer(config, app, settings.drain_seconds).run()
+    with _listener(settings) as listener:
+        DrainingServer(config, app, settings.drain_seconds).run([listener])
+
+
+def _listener(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise ServiceError(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): choose another with HOUSE_PORT"
+        ) from error
+    return listener

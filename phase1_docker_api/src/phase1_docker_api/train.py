@@ -14,13 +14,14 @@ import pandas as pd
 
 from phase1_docker_api.artifact import library_versions
 from phase1_docker_api.errors import TrainingError
-from phase1_docker_api.evaluate import baseline_inputs, score_periods
+from phase1_docker_api.evaluate import baseline_inputs, score_training
 from phase1_docker_api.model import ESTIMATORS, Calibration, Card, HouseModel
 from phase1_docker_api.sales import records_of
 from phase1_docker_api.schemas import CATEGORIES, House
 from phase1_docker_api.typical import choose_typical_houses
 
 INTERVAL_LEVEL = 0.9
+GIT_HEAD = ("git", "rev-parse", "HEAD")
 MIN_FIT_SALES = 100
 # With 50 sales the true coverage of a 90 % interval is 90 ± 4 %.
 MIN_CALIBRATION_SALES = 50
@@ -33,7 +34,7 @@ class TrainingPlan:
     estimator: str = "trees"
     since: dt.date | None = None
     until: dt.date | None = None
-    calibration_months: int = 3
+    calibration_months: int = 2
     seed: int = 0
 
 
@@ -49,7 +50,7 @@ def train(sales: pd.DataFrame, plan: TrainingPlan, *, trained_at: dt.datetime, d
     fit, calibration = _split(sales, plan)
     fields = [name for name in House.model_fields if name in fit and fit[name].notna().mean() >= 0.5]
     model = _fit(fit, calibration, fields, plan, trained_at, data_sha256)
-    scores = score_periods(model, sales, "Y")
+    scores = score_training(model, sales)
     return replace(model, card=model.card.model_copy(update={"scores": scores}))
 
 
@@ -111,7 +112,14 @@ def _card(
         "calibrated_until": calibration["sale_date"].max().date(),
         "calibrated_sales": len(calibration),
     }
-    recipe = [repr(ESTIMATORS[plan.estimator](plan.seed)), INTERVAL_LEVEL, fields, window, data_sha256, libraries]
+    recipe = [
+        repr(ESTIMATORS[plan.estimator](plan.seed)),
+        INTERVAL_LEVEL,
+        fields,
+        window,
+        data_sha256,
+        libraries,
+    ]
     numbers = [name for name in fields if name not in (*CATEGORIES, "waterfront")]
     return Card(
         model_version=_version(plan.estimator, calibration, recipe),
@@ -127,7 +135,7 @@ def _card(
         git_commit=git_commit(Path(__file__).parent),
         libraries=libraries,
         scores=[],
-        **window,  # type: ignore[arg-type]
+        **window,
     )
 
 
@@ -146,9 +154,7 @@ def _baseline_rates(fit: pd.DataFrame) -> dict[str, float]:
 def git_commit(folder: Path) -> str | None:
     """The commit the code stands at, or nothing outside a checkout."""
     try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S607
+        done = subprocess.run(GIT_HEAD, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
     except OSError:
         return None
     return done.stdout.strip() or None
-
-

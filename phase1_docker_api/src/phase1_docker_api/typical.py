@@ -5,9 +5,9 @@ from __future__ import annotations
 from bisect import bisect
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from statistics import quantiles
+from math import cos, radians
+from statistics import fmean, quantiles
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from phase1_docker_api.schemas import Given
@@ -49,11 +49,12 @@ class TypicalHouses(BaseModel):
             return None
         latitude, longitude = float(given["latitude"]), float(given["longitude"])
         # A degree of longitude is shorter than one of latitude, by the cosine of the latitude.
-        shrink = np.cos(np.radians(latitude)) ** 2
+        shrink = cos(radians(latitude)) ** 2
         return min(
             self.area_centres,
-            key=lambda a: (self.area_centres[a][0] - latitude) ** 2
-            + shrink * (self.area_centres[a][1] - longitude) ** 2,
+            key=lambda a: (
+                (self.area_centres[a][0] - latitude) ** 2 + shrink * (self.area_centres[a][1] - longitude) ** 2
+            ),
         )
 
 
@@ -101,6 +102,6 @@ def _centres(records: Sequence[Record]) -> dict[str, tuple[float, float]]:
         if {"neighborhood", "latitude", "longitude"} <= record.keys():
             places[str(record["neighborhood"])].append((float(record["latitude"]), float(record["longitude"])))
     return {
-        area: tuple(float(x) for x in np.round(np.mean(points, axis=0), 4))
+        area: (round(fmean(p[0] for p in points), 4), round(fmean(p[1] for p in points), 4))
         for area, points in sorted(places.items())
     }
