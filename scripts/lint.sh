@@ -40,7 +40,7 @@ for phase in "$@"; do
     fi
 done
 check "shellcheck" "$bin/shellcheck" scripts/*.sh scripts/uv .ci/run
-check "zizmor" "$bin/zizmor" --offline --pedantic --quiet --no-progress .github
+check "zizmor" "$bin/zizmor" --offline --pedantic --strict-collection --quiet --no-progress .github
 check "workflow schema" "$bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml
 check "dependabot schema" "$bin/check-jsonschema" --builtin-schema vendor.dependabot .github/dependabot.yml
 check "no large files" scripts/refuse_large_files.sh
