@@ -78,22 +78,22 @@ def load_model(path: Path) -> HouseModel:
         reference = Reference.model_validate_json(contents["reference.json"])
     except ValidationError as error:
         raise ArtifactError(f"{folder} was written by another version of this project: train again") from error
-    pipeline = _read_pipeline(contents["model.skops"], folder)
+    pipeline, twin = _read_pipelines(contents["model.skops"], folder)
     calibration = Calibration(twin, reference.calibration_records, np.array(reference.calibration_log_prices))
     return HouseModel(pipeline, reference.typical, calibration, card)
 
 
-def _read_pipeline(content: bytes, folder: Path) -> Pipeline:
+def _read_pipelines(content: bytes, folder: Path) -> tuple[Pipeline, Pipeline]:
     """Digests prove that nothing changed since it was saved, not who saved it; so it is read with suspicion."""
     try:
         pipeline, twin = skops.io.loads(content, trusted=TRUSTED_TYPES)
     except skops.io.exceptions.UntrustedTypesFoundException as error:
         raise ArtifactError(f"{folder} holds types that are not trusted, so it was not loaded: {error}") from error
-    except Exception as error:  # a pickle, a broken archive: a strange file can fail in any way
-        raise ArtifactError(f"{folder}/model.skops was not written by skops: train again") from error
-    if not isinstance(pipeline, Pipeline):
-        raise ArtifactError(f"{folder}/model.skops holds a {type(pipeline).__name__}, not a pipeline: train again")
-    return pipeline
+    except Exception as error:  # a pickle, a broken archive, another shape: a strange file can fail in any way
+        raise ArtifactError(f"{folder}/model.skops is not what was saved here: train again") from error
+    if not (isinstance(pipeline, Pipeline) and isinstance(twin, Pipeline)):
+        raise ArtifactError(f"{folder}/model.skops holds something else than pipelines: train again")
+    return pipeline, twin
 
 
 def _write_files(model: HouseModel, folder: Path) -> None:
