@@ -99,9 +99,9 @@ as_of_option = click.option(
 @click.option(
     "--calibration-months",
     type=click.IntRange(1, 24),
-    default=2,
+    default=3,
     show_default=True,
-    help="Newest months, kept out of the fit, that calibrate the intervals.",
+    help="Newest months, whose errors calibrate the intervals.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Same data, same seed: same predictions.")
 @click.option(
@@ -150,8 +150,8 @@ def train(
         click.echo(card.model_dump_json(indent=2)[:-2] + ",\n" + json.dumps(counts, indent=2)[2:])
         return
     _say(
-        f"fitted on {card.fit_sales:,} sales from {card.fit_from} to {card.fit_until}, "
-        f"calibrated on the {card.calibrated_sales:,} until {card.calibrated_until}"
+        f"learned from {card.trained_sales:,} sales, {card.trained_from} to {card.trained_until}; "
+        f"the {card.calibrated_sales:,} since {card.calibrated_from} calibrated its intervals"
     )
     click.echo(_score_table(card.scores) if card.scores else "No later sales to score it on.")
     click.echo(f"\nSaved as {folder}\nNext: phase1 serve{'' if store == STORE else f' --model {store}/current'}")
@@ -207,7 +207,7 @@ def evaluate(model_path: Path, sales_file: Path, by: str, out: Path, as_of: dt.d
     model = load_model(model_path)
     scores = score_periods(model, _read(sales_file, as_of).clean, {"year": "Y", "month": "M"}[by])
     if not scores:
-        raise Phase1Error(f"no sales after {model.card.calibrated_until}, where the model's training ends")
+        raise Phase1Error(f"no sales after {model.card.trained_until}, where the model's training ends")
     out.mkdir(parents=True, exist_ok=True)
     metrics = {"model_version": model.card.model_version, "scores": [score.model_dump() for score in scores]}
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")

@@ -15,7 +15,7 @@ REQUESTS = 3
 
 def score_periods(model: HouseModel, sales: pd.DataFrame, unit: str = "Y") -> list[Score]:
     """Score the sales after the model's training window, by year (`Y`) or month (`M`)."""
-    later = sales[sales["sale_date"] > pd.Timestamp(model.card.calibrated_until)]
+    later = sales[sales["sale_date"] > pd.Timestamp(model.card.trained_until)]
     return [
         score
         for period, group in later.groupby(later["sale_date"].dt.to_period(unit))

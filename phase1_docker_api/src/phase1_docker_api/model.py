@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,7 +34,13 @@ def linear(seed: int) -> Pipeline:
 def trees(seed: int) -> Pipeline:
     """Stochastic gradient boosting (Friedman 2002); the parameters are what `phase1 tune` chose."""
     boosting = GradientBoostingRegressor(
-        n_estimators=300, max_depth=5, learning_rate=0.1, subsample=0.5, max_features=0.3, random_state=seed
+        n_estimators=300,
+        learning_rate=0.05,
+        max_depth=6,
+        min_samples_leaf=5,
+        subsample=0.5,
+        max_features=0.3,
+        random_state=seed,
     )
     return Pipeline([("fields", DictVectorizer(sparse=False)), ("log_price", boosting)])
 
@@ -64,13 +70,12 @@ class Card(BaseModel):
 
     model_version: str
     estimator: str
-    seed: int
+    parameters: str
     trained_at: dt.datetime
-    fit_from: dt.date
-    fit_until: dt.date
-    fit_sales: int
+    trained_from: dt.date
+    trained_until: dt.date
+    trained_sales: int
     calibrated_from: dt.date
-    calibrated_until: dt.date
     calibrated_sales: int
     interval_level: float
     fields: list[str]
@@ -85,8 +90,13 @@ class Card(BaseModel):
 
 @dataclass(frozen=True)
 class Calibration:
-    """Sales newer than those the pipeline was fitted on: complete records, and their log prices."""
+    """The newest sales, and a twin of the served pipeline that was fitted without them.
 
+    The twin's errors on these sales are errors on the future, which the served pipeline's would not be: it
+    has learned from them too, because in a moving market the newest months are worth most.
+    """
+
+    twin: Pipeline
     records: list[Record]
     log_prices: Floats
 
@@ -108,9 +118,9 @@ class HouseModel:
         prices = np.exp(self.pipeline.predict(complete)).tolist()
         return list(map(self._answer, prices, known, complete, warned))
 
-    def log_prices(self, records: Sequence[Mapping[str, object]]) -> Floats:
+    def log_prices(self, records: Sequence[Record]) -> Floats:
         """Predict the log price of each record, after completing it."""
-        return np.asarray(self.pipeline.predict([self.typical.complete(r) for r in records]))  # type: ignore[arg-type]
+        return self._log_prices(self.pipeline, records)
 
     def half_width(self, known: frozenset[str]) -> float:
         """Half the interval's width, on the log price, for requests that give just these fields.
@@ -120,9 +130,12 @@ class HouseModel:
         """
         if known not in self._half_widths:
             asked = [{name: r[name] for name in r.keys() & known} for r in self.calibration.records]
-            errors = np.abs(self.calibration.log_prices - self.log_prices(asked))
+            errors = np.abs(self.calibration.log_prices - self._log_prices(self.calibration.twin, asked))
             self._half_widths[known] = conformal_quantile(errors, self.card.interval_level)
         return self._half_widths[known]
+
+    def _log_prices(self, pipeline: Pipeline, records: Sequence[Record]) -> Floats:
+        return np.asarray(pipeline.predict([self.typical.complete(record) for record in records]))
 
     def _known(self, house: House) -> tuple[Record, list[Warned]]:
         """Part a request's fields into those the model can use and warnings about the others."""

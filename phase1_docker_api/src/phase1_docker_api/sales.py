@@ -18,6 +18,10 @@ REQUIRED_COLUMNS = tuple(name for name, field in Sale.model_fields.items() if fi
 TEXT_COLUMNS = (*CATEGORIES, "sale_id", "property_id")
 NUMBER_COLUMNS = tuple(n for n in Sale.model_fields if n not in (*TEXT_COLUMNS, "sale_date", "waterfront"))
 REPEAT_DAYS = 31
+REPEATS = {
+    "sale_id: seen before": ["sale_id"],
+    "property_id: second record of one day": ["property_id", "sale_date"],
+}
 TRUTH = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
@@ -71,10 +75,8 @@ def clean_sales(raw: pd.DataFrame, as_of: dt.date) -> CleanedSales:
     frame["sale_date"] = pd.to_datetime(frame["sale_date"])
     reasons = reasons.mask(reasons.isna() & (frame["sale_date"] > pd.Timestamp(as_of)), f"sale_date: after {as_of}")
     good = frame[reasons.isna()].sort_values(["sale_date", "row"], kind="stable")
-    for reason, repeated in (
-        ("sale_id: seen before", _repeats(good, ["sale_id"])),
-        ("property_id: second record of one day", _repeats(good, ["property_id", "sale_date"])),
-    ):
+    for reason, keys in REPEATS.items():
+        repeated = good[keys].notna().all(axis=1) & good.duplicated(keys, keep="first")
         reasons[good.index[repeated]] = reason
         good = good[~repeated]
     again = good.groupby(["property_id", "price"])["sale_date"].diff() <= pd.Timedelta(days=REPEAT_DAYS)
@@ -131,11 +133,6 @@ def _typed_cells(column: pd.Series, name: str) -> pd.Series:
     if name == "waterfront":
         return column.map(lambda value: TRUTH.get(str(value).strip().lower()))
     return column.map(lambda value: str(value).strip() or None, na_action="ignore")
-
-
-def _repeats(frame: pd.DataFrame, keys: list[str]) -> pd.Series:
-    known = frame[keys].notna().all(axis=1)
-    return known & frame.duplicated(keys, keep="first")
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

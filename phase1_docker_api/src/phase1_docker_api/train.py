@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.pipeline import Pipeline
 
 from phase1_docker_api.artifact import library_versions
 from phase1_docker_api.errors import TrainingError
 from phase1_docker_api.evaluate import baseline_inputs, score_training
-from phase1_docker_api.model import ESTIMATORS, Calibration, Card, HouseModel
+from phase1_docker_api.model import ESTIMATORS, Calibration, Card, Floats, HouseModel
 from phase1_docker_api.sales import records_of
 from phase1_docker_api.schemas import CATEGORIES, House
-from phase1_docker_api.typical import choose_typical_houses
+from phase1_docker_api.typical import Record, TypicalHouses, choose_typical_houses
 
 INTERVAL_LEVEL = 0.9
 GIT_HEAD = ("git", "rev-parse", "HEAD")
@@ -29,17 +29,17 @@ MIN_CALIBRATION_SALES = 50
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What to train on: sales from `since` to `until`, the last `calibration_months` kept for calibration."""
+    """What to train on: sales from `since` to `until`, of which the newest `calibration_months` calibrate."""
 
     estimator: str = "trees"
     since: dt.date | None = None
     until: dt.date | None = None
-    calibration_months: int = 2
+    calibration_months: int = 3
     seed: int = 0
 
 
 def train(sales: pd.DataFrame, plan: TrainingPlan, *, trained_at: dt.datetime, data_sha256: str) -> HouseModel:
-    """Fit, calibrate and score on the sales after the window, if there are any.
+    """Fit on the plan's window, calibrate on its newest months, and score on the sales after it, if there are any.
 
     `sales` is what `clean_sales` returns as clean.
 
@@ -47,11 +47,17 @@ def train(sales: pd.DataFrame, plan: TrainingPlan, *, trained_at: dt.datetime, d
         TrainingError: the window holds too few sales to fit or to calibrate.
 
     """
-    fit, calibration = _split(sales, plan)
-    fields = [name for name in House.model_fields if name in fit and fit[name].notna().mean() >= 0.5]
-    model = _fit(fit, calibration, fields, plan, trained_at, data_sha256)
-    scores = score_training(model, sales)
-    return replace(model, card=model.card.model_copy(update={"scores": scores}))
+    older, newer = _split(sales, plan)
+    window = pd.concat([older, newer])
+    fields = [name for name in House.model_fields if name in window and window[name].notna().mean() >= 0.5]
+    twin, typical = _fit_twin(older, fields, plan)
+    model = HouseModel(
+        _fit([typical.complete(record) for record in records_of(window[fields])], _log_prices(window), plan),
+        typical,
+        Calibration(twin, records_of(newer[fields]), _log_prices(newer)),
+        _card(window, newer, fields, plan, trained_at, data_sha256),
+    )
+    return replace(model, card=model.card.model_copy(update={"scores": score_training(model, sales)}))
 
 
 def _split(sales: pd.DataFrame, plan: TrainingPlan) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -60,94 +66,82 @@ def _split(sales: pd.DataFrame, plan: TrainingPlan) -> tuple[pd.DataFrame, pd.Da
     since = pd.Timestamp(plan.since) if plan.since else days.min()
     until = pd.Timestamp(plan.until) if plan.until else days.max()
     border = until - pd.DateOffset(months=plan.calibration_months)
-    fit = sales[(days >= since) & (days <= border)]
-    calibration = sales[(days > border) & (days >= since) & (days <= until)]
-    for name, part, least in (("fit", fit, MIN_FIT_SALES), ("calibrate", calibration, MIN_CALIBRATION_SALES)):
+    older = sales[(days >= since) & (days <= border)]
+    newer = sales[(days > border) & (days >= since) & (days <= until)]
+    for name, part, least in (("fit", older, MIN_FIT_SALES), ("calibrate", newer, MIN_CALIBRATION_SALES)):
         if len(part) < least:
             raise TrainingError(
                 f"{len(part)} sales to {name} on between {since:%Y-%m-%d} and {until:%Y-%m-%d}, {least} are needed: "
                 "widen the window (--since, --until) or change --calibration-months"
             )
-    return fit, calibration
+    return older, newer
 
 
-def _fit(
-    fit: pd.DataFrame,
-    calibration: pd.DataFrame,
-    fields: list[str],
-    plan: TrainingPlan,
-    trained_at: dt.datetime,
-    data_sha256: str,
-) -> HouseModel:
-    records, log_prices = records_of(fit[fields]), np.log(fit["price"].to_numpy())
+def _fit_twin(older: pd.DataFrame, fields: list[str], plan: TrainingPlan) -> tuple[Pipeline, TypicalHouses]:
+    """Fit on the sales that have every field, choose the typical houses, and fill the other sales with them."""
+    records, log_prices = records_of(older[fields]), _log_prices(older)
     whole = [i for i, record in enumerate(records) if len(record) == len(fields)]
     if len(whole) < MIN_FIT_SALES:
         raise TrainingError(
             f"only {len(whole)} sales have all of {', '.join(fields)}: leave out the column that is missing most"
         )
-    pipeline = ESTIMATORS[plan.estimator](plan.seed)
-    pipeline.fit([records[i] for i in whole], log_prices[whole])
-    typical = choose_typical_houses([records[i] for i in whole], pipeline.predict([records[i] for i in whole]))
+    without_gaps = [records[i] for i in whole]
+    twin = _fit(without_gaps, log_prices[whole], plan)
+    typical = choose_typical_houses(without_gaps, twin.predict(without_gaps))
     if len(whole) < len(records):
-        pipeline.fit([typical.complete(record) for record in records], log_prices)
-    card = _card(fit, calibration, fields, plan, trained_at, data_sha256)
-    held = Calibration(records_of(calibration[fields]), np.log(calibration["price"].to_numpy()))
-    return HouseModel(pipeline, typical, held, card)
+        twin = _fit([typical.complete(record) for record in records], log_prices, plan)
+    return twin, typical
+
+
+def _fit(records: list[Record], log_prices: Floats, plan: TrainingPlan) -> Pipeline:
+    return ESTIMATORS[plan.estimator](plan.seed).fit(records, log_prices)
+
+
+def _log_prices(sales: pd.DataFrame) -> Floats:
+    return np.asarray(np.log(sales["price"].to_numpy(dtype=float)))
 
 
 def _card(
-    fit: pd.DataFrame,
-    calibration: pd.DataFrame,
+    window: pd.DataFrame,
+    newer: pd.DataFrame,
     fields: list[str],
     plan: TrainingPlan,
     trained_at: dt.datetime,
     data_sha256: str,
 ) -> Card:
-    libraries = library_versions()
-    window = {
-        "fit_from": fit["sale_date"].min().date(),
-        "fit_until": fit["sale_date"].max().date(),
-        "fit_sales": len(fit),
-        "calibrated_from": calibration["sale_date"].min().date(),
-        "calibrated_until": calibration["sale_date"].max().date(),
-        "calibrated_sales": len(calibration),
-    }
-    recipe = [
-        repr(ESTIMATORS[plan.estimator](plan.seed)),
-        INTERVAL_LEVEL,
-        fields,
-        window,
-        data_sha256,
-        libraries,
-    ]
     numbers = [name for name in fields if name not in (*CATEGORIES, "waterfront")]
-    return Card(
-        model_version=_version(plan.estimator, calibration, recipe),
+    card = Card(
+        model_version="",
         estimator=plan.estimator,
-        seed=plan.seed,
+        parameters=repr(ESTIMATORS[plan.estimator](plan.seed)),
         trained_at=trained_at,
+        trained_from=window["sale_date"].min().date(),
+        trained_until=window["sale_date"].max().date(),
+        trained_sales=len(window),
+        calibrated_from=newer["sale_date"].min().date(),
+        calibrated_sales=len(newer),
         interval_level=INTERVAL_LEVEL,
         fields=fields,
-        ranges={name: (float(fit[name].min()), float(fit[name].max())) for name in numbers},
-        categories={name: sorted(fit[name].dropna().unique()) for name in CATEGORIES if name in fields},
-        baseline_usd_per_sqft=_baseline_rates(fit),
+        ranges={name: (float(window[name].min()), float(window[name].max())) for name in numbers},
+        categories={name: sorted(window[name].dropna().unique()) for name in CATEGORIES if name in fields},
+        baseline_usd_per_sqft=_baseline_rates(window),
         data_sha256=data_sha256,
         git_commit=git_commit(Path(__file__).parent),
-        libraries=libraries,
+        libraries=library_versions(),
         scores=[],
-        **window,
     )
+    return card.model_copy(update={"model_version": _version(card)})
 
 
-def _version(estimator: str, calibration: pd.DataFrame, recipe: list[object]) -> str:
+def _version(card: Card) -> str:
     """Same data, same plan, same libraries: same version."""
-    digest = hashlib.sha256(json.dumps(recipe, default=str).encode()).hexdigest()[:8]
-    return f"{estimator}-{calibration['sale_date'].max():%Y-%m}-{digest}"
+    recipe = card.model_dump_json(exclude={"trained_at", "git_commit"})
+    return f"{card.estimator}-{card.trained_until:%Y-%m}-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
 
 
-def _baseline_rates(fit: pd.DataFrame) -> dict[str, float]:
-    area, size = baseline_inputs(fit)
-    rates = fit["price"] / size
+def _baseline_rates(window: pd.DataFrame) -> dict[str, float]:
+    area, size = baseline_inputs(window)
+    rates = window["price"] / size
     return {"*": float(rates.median())} | {str(a): float(r) for a, r in rates.groupby(area).median().items()}
 
 
