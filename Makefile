@@ -17,7 +17,7 @@ help: ## show this page
 
 setup: .venv/.installed-phase1_docker_api ## install what phase 1 needs into .venv (nothing outside this folder)
 
-demo: setup ## replay seven years of sales, with and without retraining, into reports/demo
+demo: setup ## serve five years of sales with and without retraining: reports/demo (2 minutes)
 	@.venv/bin/phase1 replay --out reports/demo
 
 doctor: ## check this computer: versions, disk, memory, ports

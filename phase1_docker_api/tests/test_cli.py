@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
@@ -18,7 +19,7 @@ def phase1(*words: object, stdin: str | None = None) -> Result:
 
 @pytest.fixture(scope="module")
 def sales_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sales of 2010, the 100 after them, and one that no rule allows."""
+    """The sales of ten months, one of which no rule allows."""
     sales = pd.read_parquet(SEATTLE).head(4000)
     sales.loc[0, "price"] = 300
     path = tmp_path_factory.mktemp("sales") / "sales.csv"
@@ -29,7 +30,7 @@ def sales_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def store(sales_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("cli") / "models"
-    done = phase1("train", "--sales", sales_file, "--estimator", "linear", "--until", "2010-11-30", "--store", store)
+    done = phase1("train", "--sales", sales_file, "--estimator", "linear", "--until", "2010-09-30", "--store", store)
     assert done.exit_code == 0, done.output
     return store
 
@@ -105,5 +106,5 @@ def test_help_tells_what_each_verb_and_each_of_its_options_is_for(verb: str) -> 
 
     assert shown.exit_code == 0
     for parameter in cli.commands[verb].params:
-        help_text = getattr(parameter, "help", "an argument is told in the text")
-        assert help_text, f"{parameter.name} of {verb} has no help"
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{parameter.name} of {verb} has no help"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, YearLocator, date2num
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 RED, GREEN, GREY = "#c2410c", "#0f766e", "#6b7280"
 INK, QUIET = "#1f2937", "#6b7280"
@@ -21,6 +20,12 @@ Lines = Mapping[str, tuple[Sequence[float], str]]
 
 def draw_errors(periods: Sequence[str], lines: Lines, title: str, path: Path) -> None:
     """Draw one line a label over the periods (`2012` or `2012-01`), each labelled where it ends."""
+    # Here, because matplotlib looks for fonts and writes a list of them as soon as it is imported.
+    import matplotlib as mpl
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, YearLocator, date2num
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     days = np.array(periods, dtype="datetime64[D]")
     with mpl.rc_context({"font.size": 11}):
         figure = Figure(figsize=(10, 5.2), dpi=144, layout=ConstrainedLayoutEngine(w_pad=0.25, h_pad=0.25))
@@ -39,11 +44,11 @@ def draw_errors(periods: Sequence[str], lines: Lines, title: str, path: Path) ->
         axes.set_title(title, loc="left", color=INK, fontsize=16, fontweight="bold", pad=28)
         subtitle = "How far prices were from the price paid: median absolute error"
         axes.text(0, 1.035, subtitle, transform=axes.transAxes, color=QUIET)
-        _label_ends(axes, days[-1], lines)
+        _label_ends(axes, float(date2num(days[-1])), lines)
         figure.savefig(path)
 
 
-def _label_ends(axes: Axes, day: np.datetime64, lines: Lines) -> None:
+def _label_ends(axes: Axes, day: float, lines: Lines) -> None:
     """Write each label beside its line's end, moved up where two would touch."""
     gap = axes.get_ylim()[1] / 9
     height = -gap
@@ -51,7 +56,7 @@ def _label_ends(axes: Axes, day: np.datetime64, lines: Lines) -> None:
         height = max(errors[-1], height + gap)
         axes.annotate(
             f"{label}\n{errors[-1]:.0f} %",
-            (float(date2num(day)), height),
+            (day, height),
             xytext=(10, 0),
             textcoords="offset points",
             color=colour,

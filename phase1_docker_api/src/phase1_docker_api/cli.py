@@ -161,7 +161,7 @@ def train(
 @sales_option
 @estimator_option
 @click.option("--until", type=DAY, default="2011-12-31", show_default=True, help="Last day the search may look at.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the trees' random choices.")
 @as_of_option
 def tune(sales_file: Path, estimator: str, until: dt.datetime, seed: int, as_of: dt.datetime | None) -> None:
     """Search an estimator's parameters: fit on the past, score on the quarter after it, four times.
@@ -185,7 +185,9 @@ def tune(sales_file: Path, estimator: str, until: dt.datetime, seed: int, as_of:
 @cli.command()
 @model_option
 @sales_option
-@click.option("--by", type=click.Choice(["year", "month"]), default="year", show_default=True)
+@click.option(
+    "--by", type=click.Choice(["year", "month"]), default="year", show_default=True, help="Length of a period."
+)
 @click.option(
     "--out",
     type=FOLDER,
@@ -231,7 +233,7 @@ def evaluate(model_path: Path, sales_file: Path, by: str, out: Path, as_of: dt.d
 
 @cli.command()
 @model_option
-@click.argument("fields", nargs=-1, metavar="FIELD=VALUE...")
+@click.argument("fields", nargs=-1, required=True, metavar="FIELD=VALUE...")
 @json_option
 def predict(model_path: Path, fields: tuple[str, ...], as_json: bool) -> None:
     r"""Price one house without a service. `phase1 predict -` reads houses from standard input, one JSON a line.

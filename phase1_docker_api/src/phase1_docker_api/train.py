@@ -65,7 +65,8 @@ def _split(sales: pd.DataFrame, plan: TrainingPlan) -> tuple[pd.DataFrame, pd.Da
     days = sales["sale_date"]
     since = pd.Timestamp(plan.since) if plan.since else days.min()
     until = pd.Timestamp(plan.until) if plan.until else days.max()
-    border = until - pd.DateOffset(months=plan.calibration_months)
+    one_day = pd.Timedelta(days=1)  # so that a window that ends with a month is calibrated on whole months
+    border = until + one_day - pd.DateOffset(months=plan.calibration_months) - one_day
     older = sales[(days >= since) & (days <= border)]
     newer = sales[(days > border) & (days >= since) & (days <= until)]
     for name, part, least in (("fit", older, MIN_FIT_SALES), ("calibrate", newer, MIN_CALIBRATION_SALES)):
