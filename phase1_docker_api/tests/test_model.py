@@ -58,7 +58,7 @@ def test_training_twice_gives_the_same_estimates_under_the_same_version(
 
 
 def test_another_seed_is_another_version(seattle_sales: pd.DataFrame) -> None:
-    past = seattle_sales.head(1000)
+    past = seattle_sales.head(2000)
     models = [
         train(past, TrainingPlan("trees", seed=seed), trained_at=MIDNIGHT, data_sha256="0").card.model_version
         for seed in (0, 1)
