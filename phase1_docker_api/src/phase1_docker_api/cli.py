@@ -331,7 +331,7 @@ def replay(
             since = f"from {step.since}" if step.since else "from the first sale"
             click.echo(click.style(f"\n  training on sales {since} to {step.until}, then serving", dim=True))
             click.echo(click.style(f"  {'month':8}{'sales':>6}  {'frozen: off by':32}retrained: off by", dim=True))
-    finding = write_report(months, out)
+    finding = write_report(months, sales_file.name, out)
     click.echo(f"\n{click.style(finding, bold=True)}\n")
     files = {"report.html": "the story", "chart.png": "its chart", "figures.json": "an entry a month"}
     for name, what in files.items():

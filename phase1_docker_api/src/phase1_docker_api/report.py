@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 from statistics import median
@@ -15,15 +16,21 @@ from phase1_docker_api.charts import GREEN, RED, draw_errors
 from phase1_docker_api.replay import Month
 
 
-def write_report(months: Sequence[Month], folder: Path) -> str:
-    """Write figures.json, chart.png and report.html; return in one sentence what they show."""
+def write_report(months: Sequence[Month], source: str, folder: Path) -> str:
+    """Write figures.json, chart.png and report.html on sales from `source`; return in one sentence what they show."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "figures.json").write_text(json.dumps([_entry(month) for month in months], indent=1) + "\n")
     _draw(months, folder / "chart.png")
     finding = say_finding(months)
     page = Template(files(__package__).joinpath("report.html").read_text(encoding="utf-8"))
     chart = base64.b64encode((folder / "chart.png").read_bytes()).decode()
-    html = page.substitute(finding=finding, chart=chart, rows="\n".join(_rows(months)), versions=_versions(months))
+    html = page.substitute(
+        finding=finding,
+        chart=chart,
+        rows="\n".join(_rows(months)),
+        source=escape(source),
+        versions=", ".join(dict.fromkeys(m.retrained.model_version for m in months)),
+    )
     (folder / "report.html").write_text(html, encoding="utf-8")
     return finding
 
@@ -75,7 +82,3 @@ def _rows(months: Sequence[Month]) -> list[str]:
         f"<td>{y['frozen_coverage']:.0f} %<td>{y['retrained_coverage']:.0f} %</tr>"
         for y in _yearly(months)
     ]
-
-
-def _versions(months: Sequence[Month]) -> str:
-    return ", ".join(dict.fromkeys(m.retrained.model_version for m in months))
