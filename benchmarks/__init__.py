@@ -1,0 +1,1 @@
+"""How fast the service is beside others that serve the same model: `python -m benchmarks --help`."""
