@@ -24,12 +24,15 @@ doctor: ## check this computer: versions, disk, memory, ports
 	@python3 scripts/doctor.py
 
 ##@ Work on it
-.PHONY: test test-slow lint format lock clean
+.PHONY: test test-slow bench lint format lock clean
 test: .venv/.installed-dev ## run the tests
 	@$(python) -m pytest
 
 test-slow: .venv/.installed-dev ## run the slow tests: fuzzing, whole replays
 	@$(python) -m pytest -m slow
+
+bench: .venv/.installed-dev ## measure speed beside a naive service: reports/bench (3 minutes)
+	@$(python) -m benchmarks
 
 lint: .venv/.installed-dev ## check code, types, scripts, workflows and locks
 	@scripts/lint.sh $(PHASES)

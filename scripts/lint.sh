@@ -39,6 +39,7 @@ for phase in "$@"; do
         check "mypy $phase" types "$phase" ../pyproject.toml src
     fi
 done
+check "mypy benchmarks" "$bin/mypy" -p benchmarks
 check "shellcheck" "$bin/shellcheck" scripts/*.sh scripts/uv .ci/run
 check "zizmor" "$bin/zizmor" --offline --pedantic --strict-collection --quiet --no-progress .github
 check "workflow schema" "$bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from phase1_docker_api.direct import Predict, direct_predict
 from phase1_docker_api.schemas import CATEGORIES, REQUIRED_FIELDS, Estimate, House, Interval, Warned
 from phase1_docker_api.typical import Record, TypicalHouses
 
@@ -111,11 +113,16 @@ class HouseModel:
     card: Card
     _half_widths: dict[frozenset[str], float] = field(default_factory=dict, repr=False)
 
+    @cached_property
+    def predict(self) -> Predict:
+        """Log prices of complete records."""
+        return direct_predict(self.pipeline)
+
     def estimate(self, houses: Sequence[House]) -> list[Estimate]:
         """Price each house, in USD, with its interval, what was assumed and what to be wary of."""
         known, warned = zip(*(self._known(house) for house in houses), strict=True)
         complete = [self.typical.complete(record) for record in known]
-        prices = np.exp(self.pipeline.predict(complete)).tolist()
+        prices = np.exp(self.predict(complete)).tolist()
         return list(map(self._answer, prices, known, complete, warned))
 
     def log_prices(self, records: Sequence[Record]) -> Floats:
