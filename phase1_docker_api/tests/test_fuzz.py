@@ -50,7 +50,7 @@ def test_thousands_of_made_up_requests_find_nothing_to_fault(
         log.open("wb") as file,
         running_service(request.getfixturevalue(f"{estimator}_artifact"), log=file) as (url, _),
     ):
-        made = fuzz(url, tmp_path, examples=1000, seed=seed)
+        made = fuzz(url, tmp_path, examples=500, seed=seed)
 
-    assert made > 2000
+    assert made > 1000
     assert "request_failed" not in log.read_text()
