@@ -43,6 +43,7 @@ BATCH_EXAMPLES = {
     },
 }
 REFUSALS: dict[int | str, dict[str, Any]] = {
+    408: {"model": Refused, "description": "The body did not come in time."},
     413: {"model": Refused, "description": "The body is too large."},
     415: {"model": Refused, "description": "The body is not JSON in UTF-8."},
     422: {"model": Refused, "description": "The body has faulty fields; each is named, with a hint."},
@@ -130,7 +131,8 @@ def _body(name: Sequence[type[BaseModel]], examples: dict[str, Any]) -> dict[str
 async def predict(request: Request) -> Response:
     """Estimate the price of one house. Only the land area and the number of bedrooms are required."""
     service: Service = request.app.state.service
-    house = parse_house(await read_body(request, service.settings.max_body_bytes))
+    settings = service.settings
+    house = parse_house(await read_body(request, settings.max_body_bytes, settings.client_seconds))
     estimate = await service.batcher.submit(house)
     request.scope["log"] |= {
         "event": "prediction_made",
@@ -152,7 +154,8 @@ async def predict(request: Request) -> Response:
 async def predict_batch(request: Request) -> Response:
     """Estimate up to 10,000 houses, as records or as columns, in their order; all of them or none."""
     service: Service = request.app.state.service
-    body = await read_body(request, service.settings.max_batch_body_bytes)
+    settings = service.settings
+    body = await read_body(request, settings.max_batch_body_bytes, settings.client_seconds)
     in_turn = service.batcher.run
     houses = await in_turn(partial(parse_houses, body))
     estimates: list[Estimate] = []

@@ -6,22 +6,35 @@ import gc
 import signal
 import socket
 import threading
+import time
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from phase1_docker_api.errors import ServiceError
 from phase1_docker_api.logs import get_logger
 from phase1_docker_api.settings import Settings
 
 
-class DrainingServer(uvicorn.Server):
-    """Uvicorn that, at SIGTERM, first says it is not ready, answers on for a while, and only then closes."""
+class PatientServer(uvicorn.Server):
+    """Uvicorn that cuts off slow clients, and stops gently.
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, drain_seconds: float) -> None:
+    At SIGTERM it first says that it is not ready, answers on for a while, and only then closes.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, settings: Settings) -> None:
         super().__init__(config)
-        self._service, self._drain_seconds = app.state.service, drain_seconds
+        self._service, self._drain_seconds = app.state.service, settings.drain_seconds
+        self._slow_clients = SlowClients(settings.client_seconds)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after slow clients once a second; uvicorn calls this ten times as often."""
+        if counter % 10 == 0:
+            self._slow_clients.cut_off(cast(set[HttpToolsProtocol], self.server_state.connections))
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; a second signal, or Ctrl-C, does not wait."""
@@ -34,6 +47,32 @@ class DrainingServer(uvicorn.Server):
         timer = threading.Timer(self._drain_seconds, super().handle_exit, (sig, frame))
         timer.daemon = True
         timer.start()
+
+
+class SlowClients:
+    """Ends connections on which the client's turn lasts too long, which uvicorn alone lets stand forever.
+
+    It looks at all connections now and then, because a timer for each request would cost more than its parsing.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._since: dict[tuple[HttpToolsProtocol, RequestResponseCycle | None], float] = {}
+
+    def cut_off(self, connections: set[HttpToolsProtocol]) -> None:
+        """Cut who has sent no whole head, or not fetched its last answer; remind those who read a body of the time."""
+        now, owing = time.monotonic(), {}
+        for connection in list(connections):
+            cycle: RequestResponseCycle | None = connection.cycle
+            if cycle is None or cycle.response_complete:
+                owing[connection, cycle] = self._since.get((connection, cycle), now)
+            elif cycle.more_body:
+                cycle.message_event.set()  # the application receives an empty piece, and looks at the clock
+        self._since = owing
+        for (connection, _), since in owing.items():
+            if now - since > self._seconds:
+                # Not `close`, which would wait until all is sent to a client that does not read.
+                connection.transport.abort()
 
 
 def run(app: FastAPI, settings: Settings) -> None:
@@ -60,7 +99,7 @@ def run(app: FastAPI, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     with _listener(settings) as listener:
-        DrainingServer(config, app, settings.drain_seconds).run([listener])
+        PatientServer(config, app, settings).run([listener])
 
 
 def _listener(settings: Settings) -> socket.socket:

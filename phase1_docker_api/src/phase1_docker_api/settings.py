@@ -29,6 +29,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(65_536, ge=1024, description="Largest body of POST /predict.")
     max_batch_body_bytes: int = Field(8_388_608, ge=1024, description="Largest body of POST /predict/batch.")
     max_waiting: int = Field(1024, ge=1, description="Requests that may wait for the model; more get 503.")
+    client_seconds: float = Field(
+        20.0,
+        ge=1,
+        le=3600,
+        description="How long a client may take to send a request or fetch an answer; then it is cut.",
+    )
     drain_seconds: float = Field(
         0.0, ge=0, le=300, description="After SIGTERM: how long to answer on while /readyz already says 503."
     )
