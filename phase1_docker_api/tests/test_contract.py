@@ -158,7 +158,7 @@ STATED = [
     ("POST", "/predict", 415, {"content": b"bedrooms=3"}),
     ("POST", "/predict", 422, {"json": {"bedrooms": 3}}),
     ("POST", "/predict/batch", 200, {"json": {"houses": [MINIMAL]}}),
-    ("POST", "/predict/batch", 413, {"json": {"houses": "A" * 8_400_000}}),
+    ("POST", "/predict/batch", 413, {"json": {"houses": "A" * 4_200_000}}),
     ("POST", "/predict/batch", 415, {"content": b"bedrooms=3"}),
     ("POST", "/predict/batch", 422, {"json": {"houses": [{"bedrooms": 3}]}}),
 ]

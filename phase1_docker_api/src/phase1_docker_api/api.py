@@ -11,7 +11,6 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
@@ -19,10 +18,11 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from phase1_docker_api.artifact import load_model
-from phase1_docker_api.batching import MicroBatcher
+from phase1_docker_api.batching import LargeBatches, MicroBatcher
 from phase1_docker_api.errors import RefusalError, refuse
 from phase1_docker_api.middleware import RequestLog
 from phase1_docker_api.model import Card, HouseModel
+from phase1_docker_api.pages import page_routes
 from phase1_docker_api.reading import parse_house, parse_houses, read_body
 from phase1_docker_api.schemas import Estimate, Estimates, House, HouseColumns, HouseRecords, Refused
 from phase1_docker_api.settings import Settings, load_settings
@@ -59,6 +59,7 @@ class Service:
     settings: Settings
     model: HouseModel
     batcher: MicroBatcher[House, Estimate]
+    batches: LargeBatches
     ready: bool = True
 
 
@@ -87,11 +88,15 @@ def create_app(settings: Settings | None = None, model: HouseModel | None = None
         description="What a house would have sold for when the model was trained, with an honest interval.",
         lifespan=_lifespan,
     )
-    app.state.service = Service(settings, model, batcher)
+    batches = LargeBatches(
+        max_waiting=settings.max_batches, max_bytes=settings.max_batches * settings.max_batch_body_bytes
+    )
+    app.state.service = Service(settings, model, batcher, batches)
     # Before FastAPI's own route of the same path, which documents it: this one skips the search through all
     # routes and the machinery of dependencies, which cost more than the prediction and are of no use here.
     app.router.routes.insert(0, Route("/predict", predict, methods=["POST"], include_in_schema=False))
     app.include_router(router)
+    app.router.routes.extend(page_routes())
     app.add_middleware(RequestLog)
     app.add_exception_handler(RefusalError, _on_refusal)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -155,15 +160,27 @@ async def predict_batch(request: Request) -> Response:
     """Estimate up to 10,000 houses, as records or as columns, in their order; all of them or none."""
     service: Service = request.app.state.service
     settings = service.settings
-    body = await read_body(request, settings.max_batch_body_bytes, settings.client_seconds)
+    with service.batches.held_bytes() as keep:
+        body = await read_body(request, settings.max_batch_body_bytes, settings.client_seconds, keep)
+        async with service.batches.turn():
+            estimates = await _estimates(service, body)
+            answer = await service.batcher.run(estimates.model_dump_json)
+    request.scope["log"] |= {
+        "event": "batch_predicted",
+        "houses": len(estimates.estimates),
+        "model_version": estimates.model_version,
+    }
+    return _json(answer)
+
+
+async def _estimates(service: Service, body: bytes) -> Estimates:
+    """Take turns with single requests, on the thread that answers them."""
     in_turn = service.batcher.run
     houses = await in_turn(partial(parse_houses, body))
     estimates: list[Estimate] = []
     for start in range(0, len(houses), TURN):
         estimates += await in_turn(partial(service.model.estimate, houses[start : start + TURN]))
-    version = service.model.card.model_version
-    request.scope["log"] |= {"event": "batch_predicted", "houses": len(houses), "model_version": version}
-    return _json(await in_turn(Estimates(model_version=version, estimates=estimates).model_dump_json))
+    return Estimates(model_version=service.model.card.model_version, estimates=estimates)
 
 
 @router.get("/model", tags=["model"])
@@ -186,12 +203,6 @@ async def readyz(request: Request) -> Status:
     if not service.ready:
         raise refuse(503, "service", "it is stopping", "ask another replica", {"Retry-After": "1"})
     return Status(status="ready", model_version=service.model.card.model_version)
-
-
-@router.get("/", include_in_schema=False)
-async def index() -> RedirectResponse:
-    """Send a browser to the documentation."""
-    return RedirectResponse("/docs")
 
 
 def _json(content: str) -> Response:

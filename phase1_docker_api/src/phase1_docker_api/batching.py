@@ -1,14 +1,15 @@
-"""Answer requests that wait at the same time with one call of the model."""
+"""Answer requests that wait at the same time with one call of the model, and large batches one at a time."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from typing import Generic, TypeVar
 
-from phase1_docker_api.errors import refuse
+from phase1_docker_api.errors import RefusalError, refuse
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -84,3 +85,57 @@ class MicroBatcher(Generic[Item, Answer]):
             if len(items) == 1:
                 return [error]
             return [outcome for item in items for outcome in self._outcomes([item])]
+
+
+class LargeBatches:
+    """Let large batches through one at a time: an answer in the making takes ten times the memory of its request.
+
+    Few may wait for their turn. All bodies together, those that are still on their way too, are bounded in
+    bytes and not in number: so slow clients, who have sent little, take nobody's place.
+    """
+
+    def __init__(self, *, max_waiting: int, max_bytes: int) -> None:
+        self._room, self._bytes_left = max_waiting, max_bytes
+        self._turn = asyncio.Lock()
+
+    @contextmanager
+    def held_bytes(self) -> Iterator[Callable[[int], None]]:
+        """Give a function to call with the size of each piece that is kept until the end of the context.
+
+        It raises RefusalError, 503, when there is no memory left for the piece.
+        """
+        held = 0
+
+        def keep(size: int) -> None:
+            nonlocal held
+            if size > self._bytes_left:
+                raise _too_many_batches({"Connection": "close"})
+            self._bytes_left -= size
+            held += size
+
+        try:
+            yield keep
+        finally:
+            self._bytes_left += held
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for one's turn, and have it.
+
+        Raises:
+            RefusalError: 503, when too many wait already.
+
+        """
+        if not self._room:
+            raise _too_many_batches()
+        self._room -= 1
+        try:
+            async with self._turn:
+                yield
+        finally:
+            self._room += 1
+
+
+def _too_many_batches(headers: Mapping[str, str] | None = None) -> RefusalError:
+    hint = "try again in some seconds, or send fewer houses at a time"
+    return refuse(503, "service", "too many batches wait", hint, {"Retry-After": "5", **(headers or {})})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jiter
@@ -22,8 +23,10 @@ CLOSE = {"Connection": "close"}
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def read_body(request: Request, limit: int, seconds: float) -> bytes:
+async def read_body(request: Request, limit: int, seconds: float, keep: Callable[[int], None] | None = None) -> bytes:
     """Read the body in pieces; stop at `limit` bytes, or when it is not there after `seconds`.
+
+    `keep` is told the size of each piece, and may refuse it.
 
     Raises:
         RefusalError: 415 for another type or an encoding, 413 for more than `limit` bytes, 408 for too slow a client.
@@ -42,6 +45,8 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
         more = message.get("more_body", False)
         if size > limit:
             raise _too_large(limit)
+        if keep:
+            keep(len(pieces[-1]))
         # A look at the clock for each piece, because a timer for each request would cost 10 µs. The server sends
         # an empty piece each second to a client that has fallen silent.
         if more and time.monotonic() > deadline:

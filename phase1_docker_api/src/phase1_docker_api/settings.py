@@ -27,8 +27,9 @@ class Settings(BaseSettings):
     model_path: Path = Field(Path("models/phase1/current"), description="Folder of the model to serve.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
     max_body_bytes: int = Field(65_536, ge=1024, description="Largest body of POST /predict.")
-    max_batch_body_bytes: int = Field(8_388_608, ge=1024, description="Largest body of POST /predict/batch.")
+    max_batch_body_bytes: int = Field(4_194_304, ge=1024, description="Largest body of POST /predict/batch.")
     max_waiting: int = Field(1024, ge=1, description="Requests that may wait for the model; more get 503.")
+    max_batches: int = Field(8, ge=1, description="Batches that may be under way; more get 503.")
     client_seconds: float = Field(
         20.0,
         ge=1,
