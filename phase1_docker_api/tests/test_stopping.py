@@ -22,6 +22,8 @@ from phase1_docker_api.cli import cli
 from phase1_docker_api.launch import running_service
 from phase1_docker_api.schemas import Refused
 
+from phase1_docker_api import server
+
 HOUSE = b'{"land_area_sqft": 5000, "bedrooms": 3}'
 HEAD = b"POST /predict HTTP/1.1\r\nHost: house\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(
     HOUSE
@@ -71,7 +73,9 @@ def finish(connection: socket.socket) -> bytes:
 
 def serve(**settings: str) -> Result:
     """Try to serve with settings that cannot work: what `phase1 serve` does, without the cost of a new process."""
-    return CliRunner().invoke(cli, ["serve"], env=settings)
+    with pytest.MonkeyPatch.context() as guard:
+        guard.setattr(server, "run", lambda *_: pytest.fail("it started"))
+        return CliRunner().invoke(cli, ["serve"], env=settings)
 
 
 def assert_ended_with_a_word(done: Result) -> None:
