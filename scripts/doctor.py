@@ -15,6 +15,7 @@ from pathlib import Path
 
 import ports
 import stack
+from container import Container
 
 GIB = 1024**3
 NEEDED_GIB = 2.0
@@ -177,8 +178,10 @@ def examine(root: Path) -> list[Finding]:
 
 
 def _is_ours(name: str, port: int, root: Path) -> bool:
-    phases = [stack.Phase(path.parent.name, root) for path in (root / ".run").glob("*/state.json")]
-    return any(name in ports.of_phase(p.folder, {name: port}) and p.holds(port) for p in phases)
+    run = root / ".run"
+    ours: list[stack.Phase | Container] = [stack.Phase(path.parent.name, root) for path in run.glob("*/state.json")]
+    ours += [Container(path.parent.name, root) for path in run.glob("*/container")]
+    return any(name in ports.of_phase(o.folder, {name: port}) and o.holds(port) for o in ours)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -83,7 +83,7 @@ class Phase:
                 return
             self.down()  # a stale state may still name living children
             table = ports.of_phase(self.folder, ports.read_table(self.root))
-            _refuse_busy(table)
+            refuse_busy(table)
             supervisor = self._start(table)
             try:
                 self._wait_until_ready(supervisor, table)
@@ -173,7 +173,7 @@ class Phase:
     def _wait_until_ready(self, supervisor: subprocess.Popen[bytes], table: dict[str, int]) -> None:
         patience = float(os.environ.get("READY_SECONDS", READY_SECONDS))
         deadline = time.monotonic() + patience
-        while not _answers(f"{self.url}/readyz"):
+        while not answers(f"{self.url}/readyz"):
             if supervisor.poll() is not None:
                 raise StackError(f"{self.folder} died at start. Its last words:\n{self.tail()}")
             if time.monotonic() > deadline:
@@ -255,7 +255,12 @@ def wait_until_gone(processes: list[Process], seconds: float) -> list[Process]:
         time.sleep(0.05)
 
 
-def _refuse_busy(table: dict[str, int]) -> None:
+def refuse_busy(table: dict[str, int]) -> None:
+    """Name the first port of the table that another program holds, and what helps.
+
+    Raises:
+        StackError: a port is held, or the table names none.
+    """
     if not table:
         raise StackError("ports.env names no port for this phase")
     for name, port in table.items():
@@ -264,8 +269,8 @@ def _refuse_busy(table: dict[str, int]) -> None:
             raise StackError(f"port {port} ({name}) is held by another program.\n  {advice}")
 
 
-def _answers(url: str) -> bool:
-    # Loopback never goes through a proxy.
+def answers(url: str) -> bool:
+    """Say whether a GET is answered with 200; loopback never goes through a proxy."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(url, timeout=2) as response:
@@ -274,14 +279,14 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _up(phase: Phase) -> None:
-    phase.up()
+def print_next_steps(folder: str, url: str) -> None:
+    """Show what to do with a phase that was just started."""
     print(f"""
-  a form      {phase.url}/
-  a price     curl -s {phase.url}/predict -H 'content-type: application/json' \\
+  a form      {url}/
+  a price     curl -s {url}/predict -H 'content-type: application/json' \\
                 -d '{{"land_area_sqft": 5000, "bedrooms": 3}}'
-  its log     make {phase.folder.split("_")[0]}-logs
-  stop it     make {phase.folder.split("_")[0]}-down
+  its log     make {folder.split("_")[0]}-logs
+  stop it     make {folder.split("_")[0]}-down
 """)
 
 
@@ -316,7 +321,8 @@ def main(arguments: list[str] | None = None) -> int:
             phase = Phase(folder, chosen.root.resolve())
             match chosen.verb:
                 case "up":
-                    _up(phase)
+                    phase.up()
+                    print_next_steps(phase.folder, phase.url)
                 case "down":
                     _down(phase)
                 case "logs":
