@@ -156,8 +156,7 @@ def image_runs(image: str) -> Finding:
     if _docker("info").returncode:
         return Finding(name, None, "Docker is installed but its engine does not answer", "docker info")
     if _docker("image", "inspect", image).returncode:
-        build = f"docker build -f phase1_docker_api/Dockerfile -t {image} ."
-        return Finding(name, False, f"there is no image {image} yet", build)
+        return Finding(name, False, f"there is no image {image} yet", "make phase1-image")
     with _container(image) as (url, words):
         if not url:
             return Finding(name, False, f"{image} did not start: {words}", f"docker run --rm --read-only {image}")
@@ -201,7 +200,7 @@ def _docker(*words: str) -> subprocess.CompletedProcess[str]:
 
 def _sales_of(model: HouseModel, sales_file: Path) -> pd.DataFrame:
     """The clean sales of the file the model was made of; those of another file would prove nothing."""
-    clean = load_clean_sales(sales_file, dt.datetime.now(dt.UTC).date()).clean
+    clean = load_clean_sales(sales_file, today()).clean
     if file_digest(sales_file) != model.card.data_sha256:
         raise Phase1Error(f"{model.card.model_version} was not trained on {sales_file} as it is now")
     return clean

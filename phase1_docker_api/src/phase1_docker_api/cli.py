@@ -320,7 +320,7 @@ def check(
       phase1 check --exercise 3 --hint
     """
     from phase1_docker_api.check import check_phase
-    from phase1_docker_api.exercises import EXERCISES, check_exercise
+    from phase1_docker_api.practice import EXERCISES, check_exercise
 
     url = f"http://127.0.0.1:{port}"
     if hint and not exercise:
