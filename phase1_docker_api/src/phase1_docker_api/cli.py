@@ -184,6 +184,28 @@ def tune(sales_file: Path, estimator: str, until: dt.datetime, seed: int, as_of:
 
 
 @cli.command()
+@sales_option
+@click.option(
+    "--estimator", type=click.Choice(["linear", "trees"]), default="linear", show_default=True, help="What to fit."
+)
+@as_of_option
+def leak(sales_file: Path, estimator: str, as_of: dt.datetime | None) -> None:
+    """Compare what random folds say of a model with how it did in the next year.
+
+    The linear estimator takes seconds, the trees about a minute.
+    """
+    from phase1_docker_api.leak import compare_splits
+
+    clean = _read(sales_file, as_of).clean
+    click.echo("learned from  random folds say  the next year was")
+    for found in compare_splits(clean, estimator):
+        click.echo(
+            f"{found.window:12}  {f'off by {found.random_off_pct:.1f} %':16}  "
+            f"off by {found.later_off_pct:.1f} % in {found.next_year}"
+        )
+
+
+@cli.command()
 @model_option
 @sales_option
 @click.option(
