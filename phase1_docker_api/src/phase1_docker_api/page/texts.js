@@ -54,7 +54,7 @@ export const TEXTS = {
     "trust.caption": "Tested on the sales of later years, with every field known",
     "trust.year": "Year",
     "trust.error": "Typically off by",
-    "trust.coverage": "Inside its range (goal: {level})",
+    "trust.coverage": "Inside its range (goal:\u00a0{level})",
     "trust.fell":
       "The market has moved on: of the sales of {year}, only {coverage} lay inside the range that should hold {level}. Read each estimate as a price of {date}, not of today.",
     "trust.held": "Its ranges have held so far: in {year}, {coverage} of the sales lay inside, and {level} should.",
@@ -131,7 +131,7 @@ export const TEXTS = {
     "trust.caption": "Diuji dengan penjualan tahun-tahun berikutnya, semua isian diketahui",
     "trust.year": "Tahun",
     "trust.error": "Biasanya meleset",
-    "trust.coverage": "Di dalam rentang (target: {level})",
+    "trust.coverage": "Di dalam rentang (target:\u00a0{level})",
     "trust.fell":
       "Pasar sudah bergerak: dari penjualan tahun {year}, hanya {coverage} berada di dalam rentang yang seharusnya memuat {level}. Bacalah setiap perkiraan sebagai harga {date}, bukan harga hari ini.",
     "trust.held": "Rentangnya masih tepat: pada {year}, {coverage} penjualan berada di dalamnya, dari {level} yang seharusnya.",
