@@ -24,12 +24,16 @@ doctor: ## check this computer: versions, disk, memory, ports
 	@python3 scripts/doctor.py
 
 ##@ Work on it
-.PHONY: test test-slow bench lint format lock clean
+.PHONY: test test-slow test-docker bench lint format lock clean
 test: .venv/.installed-dev ## run the tests
 	@$(python) -m pytest
 
 test-slow: .venv/.installed-dev ## run the slow tests: fuzzing, whole replays
 	@$(python) -m pytest -m slow
+
+test-docker: .venv/.installed-dev ## build the image and test it on a real Docker engine (4 minutes)
+	@scripts/checkov.sh --framework dockerfile --directory phase1_docker_api
+	@$(python) -m pytest -m docker
 
 bench: .venv/.installed-dev ## measure speed beside a naive service: reports/bench (3 minutes)
 	@$(python) -m benchmarks

@@ -41,6 +41,7 @@ for phase in "$@"; do
 done
 check "mypy benchmarks" "$bin/mypy" -p benchmarks
 check "shellcheck" "$bin/shellcheck" scripts/*.sh scripts/uv .ci/run
+check "hadolint" "$bin/hadolint" phase*/Dockerfile
 check "zizmor" "$bin/zizmor" --offline --pedantic --strict-collection --quiet --no-progress .github
 check "workflow schema" "$bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml
 check "dependabot schema" "$bin/check-jsonschema" --builtin-schema vendor.dependabot .github/dependabot.yml

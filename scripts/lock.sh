@@ -18,3 +18,4 @@ compile $phase1/requirements.txt $phase1/pyproject.toml
 compile $phase1/requirements-train.txt $phase1/pyproject.toml --extra train --constraints $phase1/requirements.txt
 compile requirements-dev.txt --group dev --constraints $phase1/requirements-train.txt
 compile requirements-uv.txt --group uv
+compile requirements-checkov.txt --group checkov
