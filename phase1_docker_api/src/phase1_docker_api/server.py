@@ -60,11 +60,11 @@ class SlowClients:
         self._since: dict[tuple[HttpToolsProtocol, RequestResponseCycle | None], float] = {}
 
     def cut_off(self, connections: set[HttpToolsProtocol]) -> None:
-        """Cut who has sent no whole head, or not fetched its last answer; remind those who read a body of the time."""
+        """Cut who has sent no whole head, or does not fetch its answers; let who reads a body look at the time."""
         now, owing = time.monotonic(), {}
         for connection in list(connections):
             cycle: RequestResponseCycle | None = connection.cycle
-            if cycle is None or cycle.response_complete:
+            if cycle is None or cycle.response_complete or connection.flow.write_paused:
                 owing[connection, cycle] = self._since.get((connection, cycle), now)
             elif cycle.more_body:
                 cycle.message_event.set()  # the application receives an empty piece, and looks at the clock
