@@ -6,6 +6,8 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from zipfile import ZIP_DEFLATED
@@ -41,14 +43,40 @@ def library_versions() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
 
+@contextmanager
+def writing_to(store: Path) -> Iterator[None]:
+    """Say what to do when the disk is full or may not be written: such an error names no file by itself.
+
+    Raises:
+        ArtifactError: the operating system refused a write.
+
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot write to {store} ({error.strerror}): the current model is unchanged; make room there, "
+            "or choose another folder with --store"
+        ) from error
+
+
 def save_model(model: HouseModel, store: Path) -> Path:
     """Write `store/<model_version>/` and let `store/current` point at it; return that folder.
 
     Each step is one rename, so whoever reads `current` finds the old model or the new one, whole. A version
     that is there already stays as it is: the same version means the same predictions.
+
+    Raises:
+        ArtifactError: the disk is full, or may not be written.
+
     """
-    store.mkdir(parents=True, exist_ok=True)
-    _sweep(store)
+    with writing_to(store):
+        store.mkdir(parents=True, exist_ok=True)
+        _sweep(store)
+        return _save(model, store)
+
+
+def _save(model: HouseModel, store: Path) -> Path:
     folder = store / model.card.model_version
     draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=store))
     try:
