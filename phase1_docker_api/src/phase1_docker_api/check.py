@@ -18,7 +18,7 @@ import pandas as pd
 from phase1_docker_api.artifact import load_model
 from phase1_docker_api.errors import ArtifactError, Phase1Error
 from phase1_docker_api.model import HouseModel
-from phase1_docker_api.sales import file_digest, load_clean_sales, records_of
+from phase1_docker_api.sales import file_digest, load_clean_sales, records_of, today
 from phase1_docker_api.schemas import Estimate, House
 
 JSON = {"Content-Type": "application/json"}

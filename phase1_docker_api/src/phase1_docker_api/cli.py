@@ -134,12 +134,13 @@ def train(
       phase1 train --sales my_city.csv --store models/mine  another city
     """
     from phase1_docker_api import train as training
-    from phase1_docker_api.artifact import save_model
+    from phase1_docker_api.artifact import save_model, writing_to
     from phase1_docker_api.sales import file_digest
 
     cleaned = _read(sales_file, as_of)
-    store.mkdir(parents=True, exist_ok=True)
-    cleaned.refused.to_csv(store / "refused.csv", index=False)
+    with writing_to(store):
+        store.mkdir(parents=True, exist_ok=True)
+        cleaned.refused.to_csv(store / "refused.csv", index=False)
     plan = training.TrainingPlan(estimator, _day(since), _day(until), calibration_months, seed)
     _say(f"fitting {estimator} and calibrating its intervals …")
     now = dt.datetime.now(dt.UTC)
@@ -429,9 +430,9 @@ def _told(finding: Finding, as_json: bool) -> Finding:
 
 
 def _read(sales_file: Path, as_of: dt.datetime | None) -> CleanedSales:
-    from phase1_docker_api.sales import load_clean_sales
+    from phase1_docker_api.sales import load_clean_sales, today
 
-    cleaned = load_clean_sales(sales_file, as_of.date() if as_of else dt.datetime.now(dt.UTC).date())
+    cleaned = load_clean_sales(sales_file, as_of.date() if as_of else today())
     counts = cleaned.counts
     _say(f"read {counts['read']:,} sales: {counts['clean']:,} clean, {counts['refused']:,} refused")
     return cleaned
