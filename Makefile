@@ -35,7 +35,7 @@ test-docker: .venv/.installed-dev ## build the image and test it on a real Docke
 	@scripts/checkov.sh --framework dockerfile --directory phase1_docker_api
 	@$(python) -m pytest -m docker
 
-bench: .venv/.installed-dev ## measure speed beside a naive service: reports/bench (3 minutes)
+bench: .venv/.installed-dev ## measure speed, memory and size beside six other services: reports/bench (10 minutes)
 	@$(python) -m benchmarks
 
 lint: .venv/.installed-dev ## check code, types, scripts, workflows and locks

@@ -17,10 +17,15 @@ from typing import IO
 
 import psutil
 
-from benchmarks.peers import ROOT, Peer
+from benchmarks.environments import activated
+from benchmarks.peers import ROOT, Batches, House, Peer
 
 START_TIMEOUT_S = 120.0
 WARM_UP_S = 1.0
+SINGLES = 500
+ROWS = (10_000, 100_000)
+# The parts of a peer's figures, beside one for each number of connections.
+PROCESS, BATCHES = "process", "batches"
 JSON = {"Content-Type": "application/json"}
 
 # The figures of a process or of one load, by their names in figures.json.
@@ -37,18 +42,23 @@ def free_cores() -> list[int]:
     return cores[:2] if len(cores) > 1 else []
 
 
-def measure(peer: Peer, folder: Path, connections: list[int], seconds: float) -> list[Figures]:
-    """Start a peer alone, warm it up and load it; the figures of the process, then those of each load."""
-    houses = json.loads((folder / "houses.json").read_text())
+def measure(peer: Peer, folder: Path, connections: tuple[int, ...], seconds: float) -> dict[str, Figures]:
+    """Start a peer alone and load it; give the figures of its process, of each load, and of its batches."""
+    houses: list[House] = json.loads((folder / "houses.json").read_text())
     port = _free_port()
     with tempfile.TemporaryFile() as log, _running(peer, port, folder, log) as (server, started):
         try:
             start_s = _first_answer(peer, port, houses[0], server, started)
-            process = {"start_s": start_s, "start_cpu_s": _cpu_s(server)}
-            requests = [_request(peer, port, house) for house in houses]
+            figures = {PROCESS: {"start_s": start_s, "start_cpu_s": _cpu_s(server)}}
+            requests = [_request(peer.path, port, peer.body(house)) for house in houses[:SINGLES]]
             _load(server, port, requests, max(connections), WARM_UP_S)
-            loads = [_load(server, port, requests, number, seconds) for number in connections]
-            return [process | {"memory_mb": sum(map(_memory, _family(server))) / 1e6}, *loads]
+            for number in connections:
+                figures[str(number)] = _load(server, port, requests, number, seconds)
+            figures[PROCESS]["memory_mb"] = sum(map(_memory, _family(server))) / 1e6
+            if peer.batches:
+                batches = [_batch(peer.batches, server, port, houses, rows) for rows in ROWS]
+                figures[BATCHES] = {name: value for batch in batches for name, value in batch.items()}
+            return figures
         except BenchmarkError as error:
             log.seek(0)
             words = log.read()[-2000:].decode()
@@ -57,22 +67,25 @@ def measure(peer: Peer, folder: Path, connections: list[int], seconds: float) ->
 
 @contextlib.contextmanager
 def _running(peer: Peer, port: int, folder: Path, log: IO[bytes]) -> Iterator[tuple[psutil.Popen, float]]:
-    settings = {"HOUSE_PORT": str(port), "HOUSE_MODEL_PATH": str(folder / "current"), "PYTHONPATH": str(ROOT)}
-    command = [part.format(port=port) for part in peer.command]
+    settings = activated(peer) | {"HOUSE_PORT": str(port), "HOUSE_MODEL_PATH": str(folder / "current")}
+    command = peer.command.format(port=port).split()
     started = time.perf_counter()
     with _pinned(0):
         # A session of its own: Ctrl-C reaches only us, and we stop it.
-        server = psutil.Popen(
-            command, env=os.environ | settings, cwd=folder, stdout=log, stderr=log, start_new_session=True
-        )
+        server = psutil.Popen(command, env=settings, cwd=folder, stdout=log, stderr=log, start_new_session=True)
     try:
         yield server, started
     finally:
-        family = _family(server)
+        _stop(_family(server))
+
+
+def _stop(family: list[psutil.Process]) -> None:
+    """End a server and what it started; not every one ends its children."""
+    for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):
-            server.terminate()
-        for survivor in psutil.wait_procs(family, timeout=10)[1]:
-            survivor.kill()
+            process.terminate()
+    for survivor in psutil.wait_procs(family, timeout=10)[1]:
+        survivor.kill()
 
 
 @contextlib.contextmanager
@@ -89,29 +102,42 @@ def _pinned(place: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _first_answer(peer: Peer, port: int, house: dict[str, object], server: psutil.Popen, started: float) -> float:
+def _first_answer(peer: Peer, port: int, house: House, server: psutil.Popen, started: float) -> float:
     """Ask until there is an answer, and say how long after its start that was."""
+    body = json.dumps(peer.body(house))
     while (now := time.perf_counter() - started) < START_TIMEOUT_S and server.poll() is None:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=START_TIMEOUT_S)) as connection:
             try:
-                connection.request("POST", peer.path, peer.body(house), JSON)
-            except ConnectionRefusedError:
+                connection.request("POST", peer.path, body, JSON)
+                answer = connection.getresponse()
+            except ConnectionError:
                 time.sleep(0.01)
                 continue
-            answer = connection.getresponse()
             if answer.status != http.client.OK:
                 raise BenchmarkError(f"answered {answer.status}: {answer.read(500)!r}")
             return time.perf_counter() - started
     raise BenchmarkError(f"gave no answer in {now:.0f} s")
 
 
-def _request(peer: Peer, port: int, house: dict[str, object]) -> str:
-    body = peer.body(house).decode()
-    head = f"POST {peer.path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: {JSON['Content-Type']}\r\n"
-    return f"{head}Content-Length: {len(body.encode())}\r\n\r\n{body}"
+def _batch(batches: Batches, server: psutil.Process, port: int, houses: list[House], rows: int) -> Figures:
+    """Send so many houses over one connection, in as few requests as the peer takes them."""
+    at_once = min(rows, batches.most)
+    many = (houses * (at_once // len(houses) + 1))[:at_once]
+    request = _request(batches.path, port, batches.body(many))
+    answered = _load(server, port, [request] * (rows // at_once), 1, None)
+    return {
+        f"rows_per_s_of_{rows}": rows / answered["elapsed_s"],
+        f"cpu_us_per_row_of_{rows}": answered["cpu_us_per_request"] / at_once,
+    }
 
 
-def _load(server: psutil.Process, port: int, requests: list[str], connections: int, seconds: float) -> Figures:
+def _request(path: str, port: int, body: object) -> str:
+    text = json.dumps(body)
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: {JSON['Content-Type']}\r\n"
+    return f"{head}Content-Length: {len(text.encode())}\r\n\r\n{text}"
+
+
+def _load(server: psutil.Process, port: int, requests: list[str], connections: int, seconds: float | None) -> Figures:
     """Let the client, in its own process, load the server; add what the server spent meanwhile."""
     asked = {"port": port, "requests": requests, "connections": connections, "seconds": seconds}
     command = [sys.executable, "-m", "benchmarks.load"]
@@ -131,7 +157,8 @@ def _load(server: psutil.Process, port: int, requests: list[str], connections: i
 
 
 def _cpu_s(server: psutil.Process) -> float:
-    return float(sum(sum(process.cpu_times()[:2]) for process in _family(server)))
+    """What the server and its children have used, those that have ended too."""
+    return float(sum(sum(process.cpu_times()[:4]) for process in _family(server)))
 
 
 def _memory(process: psutil.Process) -> float:

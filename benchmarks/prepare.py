@@ -19,12 +19,12 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-FIT_UNTIL, ASKED_UNTIL = dt.date(2011, 12, 31), dt.date(2012, 12, 31)
-HOUSES = 500
+FIT_UNTIL, ASKED_UNTIL = dt.date(2011, 12, 31), dt.date(2016, 12, 31)
+HOUSES = 10_000
 
 
 def prepare(sales_file: Path, folder: Path) -> None:
-    """Train on 2010 and 2011; write `current` (ours), `naive.joblib` and `houses.json` (of 2012)."""
+    """Train on 2010 and 2011; write `current` (ours), `naive.joblib` and `houses.json` (sold later)."""
     sales = load_clean_sales(sales_file, ASKED_UNTIL).clean
     plan = TrainingPlan(estimator="trees", until=FIT_UNTIL)
     ours = train(sales, plan, trained_at=dt.datetime.now(dt.UTC), data_sha256=file_digest(sales_file))
@@ -40,7 +40,7 @@ def prepare(sales_file: Path, folder: Path) -> None:
     (folder / "houses.json").write_text(json.dumps(records))
     our_prices = [e.price_usd for e in ours.estimate([House.model_validate(r) for r in records])]
     apart = np.median(np.abs(np.exp(naive.predict(pd.DataFrame(records))) / our_prices - 1))
-    print(f"the two price {HOUSES} houses of 2012 {apart:.1%} apart (median)", file=sys.stderr)
+    print(f"the two price {HOUSES:,} houses of 2012 to 2016 {apart:.1%} apart (median)", file=sys.stderr)
 
 
 def fit_naive(sales: pd.DataFrame, fields: list[str], seed: int) -> Pipeline:

@@ -8,5 +8,5 @@ python3 scripts/container.py down || true # without an engine no container runs
 rm -rf .run models reports .pytest_cache .mypy_cache .ruff_cache .hypothesis phase*/.mypy_cache phase*/dist
 find . -name __pycache__ -type d -not -path './.venv/*' -not -path './.tools/*' -prune -exec rm -rf {} +
 if [ "${ALL:-}" = 1 ]; then
-    rm -rf .venv .tools
+    rm -rf .venv .tools .bench
 fi

@@ -34,3 +34,10 @@ def predict(house: House) -> dict[str, float]:
     """Predict the price."""
     frame = pd.DataFrame([house.model_dump()])
     return {"price": float(np.exp(model.predict(frame)[0]))}
+
+
+@app.post("/predict/batch")
+def predict_batch(houses: list[House]) -> dict[str, list[float]]:
+    """Predict many prices."""
+    frame = pd.DataFrame([house.model_dump() for house in houses])
+    return {"prices": np.exp(model.predict(frame)).tolist()}
