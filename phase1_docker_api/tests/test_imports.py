@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib.resources import files
@@ -80,7 +81,9 @@ print(json.dumps([estimate.price_usd, app.title, server.run.__name__, sorted(cli
 def run(program: str, *arguments: object) -> Any:
     """Run a program in a fresh interpreter that writes no bytecode; what it printed, from JSON."""
     command = [sys.executable, "-B", "-c", program, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    # A setting is there to be found; whoever reads the whole environment finds it too.
+    environment = os.environ | {f"{PREFIX}PORT": "6001"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -281,7 +281,7 @@ def test_many_faults_cost_no_more_than_the_few_that_are_named(client: httpx.Clie
 
     answer = client.post(path, content=content, headers=JSON)
 
-    assert time.perf_counter() - started < 3
+    assert time.perf_counter() - started < 8
     assert answer.status_code == 422
     assert len(answer.json()["problems"]) == MAX_PROBLEMS
 
