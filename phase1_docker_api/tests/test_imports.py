@@ -99,10 +99,6 @@ def assert_did_nothing(seen: dict[str, list[str]]) -> None:
     assert {kind: found for kind, found in seen.items() if found} == {}
 
 
-def test_importing_the_service_does_nothing() -> None:
-    assert_did_nothing(imported("phase1_docker_api.api"))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_importing_any_module_by_itself_does_nothing(module: str) -> None:
