@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from phase1_docker_api.api import create_app
 from phase1_docker_api.cli import cli
+from phase1_docker_api.launch import free_port
 from phase1_docker_api.model import HouseModel
 from phase1_docker_api.settings import PREFIX, Settings
 
@@ -23,7 +26,7 @@ PAGES = sorted(
         check=True,
     ).stdout.split()
 )
-PHASE1 = (ROOT / "phase1_docker_api" / "README.md").read_text()
+REFERENCE = (ROOT / "docs" / "phase1" / "reference.md").read_text()
 
 
 def every(pattern: str) -> set[tuple[str, str]]:
@@ -40,6 +43,17 @@ def test_every_relative_link_leads_somewhere() -> None:
     assert [(page, link) for page, link in links if not ((ROOT / page).parent / link).exists()] == []
 
 
+def test_every_link_to_a_heading_finds_it() -> None:
+    links = every(r"\]\(([^)#:]*#[^)]+)\)")
+
+    assert links
+    for page, link in links:
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}, f"{page}: {link}"
+
+
 def test_every_make_target_that_a_page_names_exists() -> None:
     makefiles = "\n".join(path.read_text() for path in [ROOT / "Makefile", *ROOT.glob("phase*/Makefile")])
     targets = set(re.findall(r"^([a-z0-9-]+):", makefiles, re.MULTILINE))
@@ -53,7 +67,7 @@ def test_every_make_target_that_a_page_names_exists() -> None:
 def test_every_verb_and_option_of_phase1_that_a_page_names_exists() -> None:
     known = {verb: {o for p in command.params for o in p.opts} for verb, command in cli.commands.items()}
 
-    lines = every(r"\bphase1 ((?:train|tune|evaluate|predict|serve|replay)\b[^`\n|]*)")
+    lines = every(r"\bphase1 ((?:train|tune|evaluate|predict|serve|replay|check|leak)\b[^`\n|]*)")
 
     assert lines
     for page, line in lines:
@@ -68,7 +82,7 @@ def test_the_ports_of_the_table_are_those_of_ports_env() -> None:
 
 
 def test_the_settings_of_the_table_are_those_of_the_code() -> None:
-    table = re.findall(r"^\| `([A-Z_]+)` \| `([^`]*)` \| (.*) \|$", PHASE1, re.MULTILINE)
+    table = re.findall(r"^\| `([A-Z_]+)` \| `([^`]*)` \| (.*) \|$", REFERENCE, re.MULTILINE)
 
     assert table == [
         (f"{PREFIX}{name.upper()}", str(field.default), field.description)
@@ -80,7 +94,7 @@ def test_the_routes_of_the_table_are_those_of_the_service(linear_model: HouseMod
     paths = create_app(Settings(), linear_model).openapi()["paths"]
     routes = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
 
-    named = set(re.findall(r"`((?:GET|POST) /[a-z/]+)`", PHASE1))
+    named = set(re.findall(r"`((?:GET|POST) /[a-z/]+)`", REFERENCE))
 
     assert named == routes | {"GET /docs"}
 
@@ -92,3 +106,74 @@ def test_each_lock_states_hashes_and_no_address(package: str) -> None:
 
     assert any(f"{package}==" in text for text in locks.values())
     assert [name for name, text in locks.items() if "://" in text or "--hash=sha256:" not in text] == []
+
+
+# A fenced block that a learner pastes, with the comment that says why no test can: what follows "not run:".
+BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+?) -->\n)?```sh\n(?P<commands>.*?)^```", re.MULTILINE | re.DOTALL)
+NEEDS_DOCKER = "<!-- needs docker -->"
+NOT_RUN = 5
+TWINS = [page for page in PAGES if page.name.endswith(".id.md")]
+# Where the commands come from: the twins in Bahasa Indonesia have the same ones.
+WITH_COMMANDS = [page for page in PAGES if page not in TWINS and BLOCK.search(page.read_text())]
+
+
+def test_a_page_in_bahasa_indonesia_has_the_same_commands_and_sections_as_its_twin() -> None:
+    assert len(TWINS) == 9
+    for page in TWINS:
+        twin, text = page.with_name(page.name.replace(".id.md", ".md")).read_text(), page.read_text()
+        assert BLOCK.findall(text) == BLOCK.findall(twin), page
+        if page.parent != ROOT:  # the root's twin leaves the workshop to the English page
+            assert len(re.findall("^#", text, re.MULTILINE)) == len(re.findall("^#", twin, re.MULTILINE)), page
+
+
+def test_the_commands_that_no_test_runs_are_few_and_say_why() -> None:
+    reasons = [m["reason"] for page in WITH_COMMANDS for m in BLOCK.finditer(page.read_text()) if m["reason"]]
+
+    assert len(reasons) == NOT_RUN, reasons
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone as a learner has it, of what this checkout would commit, and set up as a learner does."""
+    root = tmp_path_factory.mktemp("course") / "house prices"
+    files = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in files.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, root / name)
+    if (ROOT / ".tools").is_dir():
+        shutil.copytree(ROOT / ".tools", root / ".tools", symlinks=True)
+    for words in (["init", "--quiet", "--initial-branch=main"], ["add", "-A"], ["commit", "--quiet", "-m", "start"]):
+        subprocess.run(["git", *words], cwd=root, env=LEARNER, check=True)
+    return root
+
+
+LEARNER = os.environ | {f"GIT_{who}_{what}": "learner" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_of_a_page_works_when_pasted(page: Path, clone: Path) -> None:
+    text = page.read_text()
+    if NEEDS_DOCKER in text and (not shutil.which("docker") or subprocess.run(["docker", "info"]).returncode):
+        pytest.skip("this page needs a Docker engine")
+    port = str(free_port())
+    pasted = "".join(m["commands"] for m in BLOCK.finditer(text) if not m["reason"])
+    for place in ("127.0.0.1:5000", "--port 5000"):
+        pasted = pasted.replace(place, place.replace("5000", port))
+    environment = {k: v for k, v in LEARNER.items() if not k.startswith(("HOUSE_", "MAKE", "MFLAGS"))} | {"PORT": port}
+
+    try:
+        done = subprocess.run(
+            ["bash", "-ec", pasted], cwd=clone, env=environment, capture_output=True, text=True, timeout=900
+        )
+    finally:
+        subprocess.run(["make", "phase1-down"], cwd=clone, env=environment, capture_output=True)
+
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    assert "Traceback" not in done.stderr.replace(IN_A_CONTAINER, "")
+
+
+IN_A_CONTAINER = 'Traceback (most recent call last):\n  File "<string>", line 1, in <module>'

@@ -276,8 +276,8 @@ EXERCISES = {
             "of a training is a TrainingPlan; an option of `train` becomes one of its fields.",
             "Give TrainingPlan a field interval_level: float = INTERVAL_LEVEL and let _card use "
             'plan.interval_level. In cli.py: @click.option("--interval-level", type=click.FloatRange(0, 1, '
-            "min_open=True, max_open=True), default=0.9, help=…), an argument of train of that name, and the "
-            "last argument of TrainingPlan(…).",
+            "min_open=True, max_open=True), default=0.9, help=…), an argument of train of that name, and "
+            "interval_level=interval_level in TrainingPlan(…).",
         ),
     ),
 }
