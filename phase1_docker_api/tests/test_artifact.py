@@ -328,7 +328,7 @@ def test_a_save_that_fails_leaves_the_old_model_current(
             raise OSError(28, "No space left on device")
         return original(*args, **options)
 
-    with monkeypatch.context() as broken, pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as broken, pytest.raises(ArtifactError, match="No space left"):
         broken.setattr(owner, step, fails_once)
         save_model(newer, tmp_path)
 

@@ -45,7 +45,11 @@ def test_prices_of_the_future_change_nothing(seattle_sales: pd.DataFrame) -> Non
     as_it_was, as_changed = train_frozen(seattle_sales, "linear"), train_frozen(changed, "linear")
 
     houses = [House(**r) for r in records_of(seattle_sales[later].head(200))]
-    assert as_it_was.estimate([SEED_REQUEST, *houses]) == as_changed.estimate([SEED_REQUEST, *houses])
+    answers = [
+        [e.model_dump(exclude={"model_version"}) for e in model.estimate([SEED_REQUEST, *houses])]
+        for model in (as_it_was, as_changed)
+    ]
+    assert answers[0] == answers[1]
 
 
 def test_training_twice_gives_the_same_estimates_under_the_same_version(
@@ -65,6 +69,38 @@ def test_the_direct_way_predicts_what_the_pipeline_predicts_to_the_last_bit(
     records = [*records_of(seattle_sales.tail(500)), {**records_of(seattle_sales.tail(1))[0], "neighborhood": "Z99"}]
 
     assert np.array_equal(model.predict(records), model.pipeline.predict(records))
+
+
+@pytest.mark.parametrize("part", ["typical", "calibration", "scores"])
+def test_a_model_that_would_answer_otherwise_has_another_version(
+    seattle_sales: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    sales = seattle_sales.head(3000)
+
+    def version(until: str) -> str:
+        plan = TrainingPlan("linear", until=pd.Timestamp("2010-06-30").date())
+        seen = sales[sales["sale_date"] <= until]
+        return train(seen, plan, trained_at=MIDNIGHT, data_sha256="0").card.model_version
+
+    before = version("2010-07-31")
+    if part == "typical":
+        monkeypatch.setattr("phase1_docker_api.typical.MIN_HOUSES", 200)
+    if part == "calibration":
+        monkeypatch.setattr("phase1_docker_api.train.INTERVAL_LEVEL", 0.8)
+
+    assert version("2010-08-31" if part == "scores" else "2010-07-31") != before
+
+
+def test_what_is_scored_is_what_is_served_also_for_an_unknown_area(
+    trees_model: HouseModel, seattle_sales: pd.DataFrame
+) -> None:
+    records = [{**r, "neighborhood": "Z99"} for r in records_of(seattle_sales.tail(100))]
+    estimates = trees_model.estimate([House(**record) for record in records])
+
+    log_prices, half_widths = trees_model.estimate_log_prices(records)
+
+    assert np.exp(log_prices).round(2).tolist() == [e.price_usd for e in estimates]
+    assert np.exp(log_prices + half_widths) == pytest.approx([e.interval_usd.high for e in estimates])
 
 
 def test_another_seed_is_another_version(seattle_sales: pd.DataFrame) -> None:
@@ -120,7 +156,7 @@ def test_bigger_and_better_houses_are_dearer(
     records = records_of(seattle_sales[seattle_sales["property_type"] == "single_family"].head(300))
     improved = [{**r, **{name: round(r[name] * factor) for name, factor in better.items()}} for r in records]
 
-    gain = model.log_prices(improved) - model.log_prices(records)
+    gain = model.estimate_log_prices(improved)[0] - model.estimate_log_prices(records)[0]
 
     assert np.median(gain) > 0.01
 

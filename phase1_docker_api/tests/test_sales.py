@@ -85,6 +85,38 @@ def test_a_row_without_a_fault_is_never_lost(tmp_path: Path, row: dict[str, str]
     assert len(cleaned.clean) == 2
 
 
+def test_a_refused_repeat_starts_no_new_month(tmp_path: Path) -> None:
+    days = ["2011-01-01", "2011-01-21", "2011-02-10"]
+    path = csv_of(tmp_path, *({"property_id": "P", "sale_date": day} for day in days))
+
+    cleaned = load_clean_sales(path, TODAY)
+
+    assert cleaned.refused["row"].tolist() == [2]
+
+
+def test_dates_with_zones_names_like_na_and_a_trailing_comma_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "sales.csv"
+    path.write_text(
+        "\ufeffsale_date,price,land_area_sqft,bedrooms,neighborhood,waterfront\n"
+        "2011-01-01T10:00:00+02:00,500000,5000,3,NA,Y,\n"
+        "2011-01-02,500000,5000,3,null,no,\n",
+        encoding="utf-8",
+    )
+
+    clean = load_clean_sales(path, TODAY).clean
+
+    assert clean["neighborhood"].tolist() == ["NA", "null"]
+    assert clean["waterfront"].tolist() == [True, False]
+    assert clean["sale_date"].dt.day.tolist() == [1, 2]
+
+
+def test_a_file_with_no_good_row_is_refused_with_the_commonest_reason(tmp_path: Path) -> None:
+    path = csv_of(tmp_path, {"sale_date": "03/01/2022"}, {"sale_date": "03/01/2022"}, {"price": "1"})
+
+    with pytest.raises(SalesFileError, match="all 3 rows were refused, most often for: sale_date"):
+        load_clean_sales(path, TODAY)
+
+
 def test_every_seattle_sale_is_either_clean_or_refused_and_the_counts_add_up() -> None:
     raw = read_sales(SEATTLE)
 
@@ -117,6 +149,7 @@ def test_the_four_needed_columns_are_enough(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("sales.csv", "price,bedrooms\n1,2\n", "no column land_area_sqft, sale_date"),
+        ("sales.csv", "sale_date;price;land_area_sqft;bedrooms\n1;2;3;4\n", "commas, not semicolons"),
         ("sales.csv", "sale_date,price,land_area_sqft,bedrooms\n", "no rows"),
         ("sales.csv", "", "neither CSV"),
         ("sales.parquet", "not parquet", "neither CSV"),

@@ -64,7 +64,7 @@ def save_model(model: HouseModel, store: Path) -> Path:
     """Write `store/<model_version>/` and let `store/current` point at it; return that folder.
 
     Each step is one rename, so whoever reads `current` finds the old model or the new one, whole. A version
-    that is there already stays as it is: the same version means the same predictions.
+    that is there already stays as it is: the same version means the same answers.
 
     Raises:
         ArtifactError: the disk is full, or may not be written.

@@ -31,11 +31,10 @@ def score_training(model: HouseModel, sales: pd.DataFrame) -> list[Score]:
 def score_sales(model: HouseModel, sales: pd.DataFrame, period: str) -> Iterator[Score]:
     """Score complete requests, minimal ones, and the baseline on the same sales."""
     actual = np.log(sales["price"].to_numpy())
-    known = [{name: r[name] for name in r.keys() & set(model.card.fields)} for r in records_of(sales)]
-    requests = {"complete": known, "minimal": [{name: r[name] for name in MINIMAL} for r in known]}
+    complete = records_of(sales)
+    requests = {"complete": complete, "minimal": [{name: r[name] for name in MINIMAL} for r in complete]}
     for request, records in requests.items():
-        predicted = model.log_prices(records)
-        half_widths = np.array([model.half_width(frozenset(r)) for r in records])
+        predicted, half_widths = model.estimate_log_prices(records)
         coverage = float(np.mean(np.abs(actual - predicted) <= half_widths))
         yield _score(period, request, actual, predicted, coverage)
     yield _score(period, "baseline", actual, baseline_log_prices(model, sales), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from phase1_docker_api.direct import Predict, direct_predict
-from phase1_docker_api.schemas import CATEGORIES, REQUIRED_FIELDS, Estimate, House, Interval, Warned
+from phase1_docker_api.schemas import CATEGORIES, REQUIRED_FIELDS, Estimate, Given, House, Interval, Warned
 from phase1_docker_api.typical import Record, TypicalHouses
 
 Floats = NDArray[np.float64]
@@ -102,6 +102,11 @@ class Calibration:
     records: list[Record]
     log_prices: Floats
 
+    @cached_property
+    def predict(self) -> Predict:
+        """The twin's log prices of complete records."""
+        return direct_predict(self.twin)
+
 
 @dataclass(frozen=True)
 class HouseModel:
@@ -115,19 +120,21 @@ class HouseModel:
 
     @cached_property
     def predict(self) -> Predict:
-        """Log prices of complete records."""
+        """The served log prices of complete records."""
         return direct_predict(self.pipeline)
 
     def estimate(self, houses: Sequence[House]) -> list[Estimate]:
         """Price each house, in USD, with its interval, what was assumed and what to be wary of."""
-        known, warned = zip(*(self._known(house) for house in houses), strict=True)
+        known, warned = zip(*(self.usable(house.__dict__) for house in houses), strict=True)
         complete = [self.typical.complete(record) for record in known]
         prices = np.exp(self.predict(complete)).tolist()
         return list(map(self._answer, prices, known, complete, warned))
 
-    def log_prices(self, records: Sequence[Record]) -> Floats:
-        """Predict the log price of each record, after completing it."""
-        return self._log_prices(self.pipeline, records)
+    def estimate_log_prices(self, records: Sequence[Record]) -> tuple[Floats, Floats]:
+        """The same as `estimate` in bulk: log prices, and half the width of their intervals."""
+        known = [self.usable(record)[0] for record in records]
+        half_widths = [self.half_width(frozenset(record)) for record in known]
+        return self.predict([self.typical.complete(record) for record in known]), np.array(half_widths)
 
     def half_width(self, known: frozenset[str]) -> float:
         """Half the interval's width, on the log price, for requests that give just these fields.
@@ -137,30 +144,36 @@ class HouseModel:
         """
         if known not in self._half_widths:
             asked = [{name: r[name] for name in r.keys() & known} for r in self.calibration.records]
-            errors = np.abs(self.calibration.log_prices - self._log_prices(self.calibration.twin, asked))
+            predicted = self.calibration.predict([self.typical.complete(record) for record in asked])
+            errors = np.abs(self.calibration.log_prices - predicted)
             self._half_widths[known] = conformal_quantile(errors, self.card.interval_level)
         return self._half_widths[known]
 
-    def _log_prices(self, pipeline: Pipeline, records: Sequence[Record]) -> Floats:
-        return np.asarray(pipeline.predict([self.typical.complete(record) for record in records]))
-
-    def _known(self, house: House) -> tuple[Record, list[Warned]]:
-        """Part a request's fields into those the model can use and warnings about the others."""
+    def usable(self, fields: Mapping[str, Given | None]) -> tuple[Record, list[Warned]]:
+        """Part a house's fields into those the model can use and warnings about the others."""
         known: Record = {}
         warned: list[Warned] = []
-        for name, value in house.__dict__.items():
+        for name, value in fields.items():
             if value is None:
                 continue
             if name not in self.card.fields:
-                warned.append(_warned(name, "not_used_by_model", "its training data had no such column"))
+                warned.append(
+                    _warned(name, "not_used_by_model", "it was not, or hardly ever, known in the training data")
+                )
             elif name in CATEGORIES and value not in self.card.categories[name]:
                 warned.append(_warned(name, "unknown_category", f"{value!r} was not in the training data"))
             else:
                 known[name] = value
-                low, high = self.card.ranges.get(name, (value, value))
-                if not low <= value <= high:
-                    warned.append(_warned(name, "outside_training_range", f"{value:g} is outside {low:g} to {high:g}"))
+                warned += self._out_of_range(name, value)
         return known, warned
+
+    def _out_of_range(self, name: str, value: Given) -> list[Warned]:
+        if name not in self.card.ranges:
+            return []
+        low, high = self.card.ranges[name]
+        if low <= float(value) <= high:
+            return []
+        return [_warned(name, "outside_training_range", f"{value:g} is outside {low:g} to {high:g}")]
 
     def _answer(self, price: float, known: Record, complete: Record, warned: list[Warned]) -> Estimate:
         factor = float(np.exp(self.half_width(frozenset(known))))

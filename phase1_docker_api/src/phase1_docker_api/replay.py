@@ -62,6 +62,8 @@ def replay(
     due = sales[sales["sale_date"].dt.year >= first_year]
     if due.empty:
         raise TrainingError(f"no sales from {first_year} on: choose an earlier --first-year")
+    if due.shape == sales.shape:
+        raise TrainingError(f"no sales before {first_year} to learn from: choose a later --first-year")
     frozen = ""
     with (
         tempfile.TemporaryDirectory(prefix="replay-") as folder,

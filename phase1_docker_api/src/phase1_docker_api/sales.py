@@ -25,7 +25,10 @@ REPEATS = {
     "sale_id: seen before": ["sale_id"],
     "property_id: second record of one day": ["property_id", "sale_date"],
 }
-TRUTH = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
+NO, YES = ("0", "0.0", "false", "f", "no", "n"), ("1", "1.0", "true", "t", "yes", "y")
+TRUTH = dict.fromkeys(NO, False) | dict.fromkeys(YES, True)
+# What other programs write into an empty cell; but an area may well be called NA, so this is not for texts.
+MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,13 @@ def read_sales(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise SalesFileError(f"no sales file at {path}: give one with --sales FILE")
     try:
-        # CSV cells are read as text, so that one bad cell cannot change the type of its whole column.
-        raw = pd.read_csv(path, dtype=str) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
+        raw = _read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
     except (ValueError, OSError) as error:
-        raise SalesFileError(f"{path} is neither CSV (named .csv) nor Parquet: {error}") from error
+        raise SalesFileError(f"{path} is neither CSV (named .csv) nor Parquet: {str(error).strip()}") from error
     if missing := [name for name in REQUIRED_COLUMNS if name not in raw.columns]:
-        raise SalesFileError(
-            f"{path} has no column {', '.join(missing)}; every row needs {', '.join(REQUIRED_COLUMNS)}"
-        )
+        hint = "; separate the columns by commas, not semicolons" if ";" in str(raw.columns[0]) else ""
+        needed = ", ".join(REQUIRED_COLUMNS)
+        raise SalesFileError(f"{path} has no column {', '.join(missing)}; every row needs {needed}{hint}")
     if raw.empty:
         raise SalesFileError(f"{path} has a header but no rows")
     return raw[[name for name in Sale.model_fields if name in raw.columns]].reset_index(drop=True)
@@ -76,6 +78,10 @@ def clean_sales(raw: pd.DataFrame, as_of: dt.date) -> CleanedSales:
 
     In this order: types, units and ranges as `Sale` states them; days after `as_of`; a sale_id seen before;
     a second record of one parcel on one day; one parcel again at the same price within 31 days.
+
+    Raises:
+        SalesFileError: no row is left.
+
     """
     sales, reasons = _parse(raw)
     frame = pd.DataFrame(sales, columns=list(Sale.model_fields))
@@ -87,10 +93,12 @@ def clean_sales(raw: pd.DataFrame, as_of: dt.date) -> CleanedSales:
         repeated = good[keys].notna().all(axis=1) & good.duplicated(keys, keep="first")
         reasons[good.index[repeated]] = reason
         good = good[~repeated]
-    again = good.groupby(["property_id", "price"])["sale_date"].diff() <= pd.Timedelta(days=REPEAT_DAYS)
-    reasons[good.index[again]] = f"property_id: same price within {REPEAT_DAYS} days"
-    good = good[~again]
+    again = _soon_again(good)
+    reasons[again] = f"property_id: same price within {REPEAT_DAYS} days"
+    good = good.drop(index=again)
     refused = raw.assign(row=raw.index + 1, reason=reasons)[reasons.notna()]
+    if good.empty:
+        raise SalesFileError(f"all {len(raw):,} rows were refused, most often for: {refused['reason'].mode()[0]}")
     return CleanedSales(_typed(good), refused, _counts(len(raw), len(good), refused["reason"]))
 
 
@@ -106,6 +114,12 @@ def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
         {str(name): value for name, value in record.items() if pd.notna(value)}
         for record in frame[columns].to_dict("records")
     ]
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Read cells as text, so that one bad cell cannot change the type of its whole column."""
+    empty = {name: [""] if name in TEXT_COLUMNS else MISSING for name in Sale.model_fields}
+    return pd.read_csv(path, dtype=str, encoding="utf-8-sig", index_col=False, keep_default_na=False, na_values=empty)
 
 
 def _parse(raw: pd.DataFrame) -> tuple[list[dict[str, Any]], pd.Series]:
@@ -137,15 +151,33 @@ def _typed_cells(column: pd.Series, name: str) -> pd.Series:
     if name in NUMBER_COLUMNS:
         return pd.to_numeric(column, errors="coerce").astype(float)
     if name == "sale_date":
-        return pd.to_datetime(column, errors="coerce", format="ISO8601").dt.date
+        # The day as it is written where there is no zone, and the day in UTC where there is one.
+        return pd.to_datetime(column.astype(str), errors="coerce", format="ISO8601", utc=True).dt.date
     if name == "waterfront":
         return column.map(lambda value: TRUTH.get(str(value).strip().lower()))
     return column.map(lambda value: str(value).strip() or None, na_action="ignore")
 
 
+def _soon_again(good: pd.DataFrame) -> list[Any]:
+    """Index of the rows that repeat a kept one of the same parcel and price; a refused row starts no new month."""
+    kept: dict[tuple[Any, Any], Any] = {}
+    again = []
+    named = good[good["property_id"].notna()]
+    for index, parcel, price, day in zip(
+        named.index, named["property_id"], named["price"], named["sale_date"], strict=True
+    ):
+        last = kept.get((parcel, price))
+        if last is not None and day - last <= pd.Timedelta(days=REPEAT_DAYS):
+            again.append(index)
+        else:
+            kept[parcel, price] = day
+    return again
+
+
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns in `Sale`'s order, those that are empty throughout left out; numbers as float."""
-    frame = frame[list(Sale.model_fields)].dropna(axis="columns", how="all").reset_index(drop=True)
+    """Columns in `Sale`'s order, optional ones that are empty throughout left out; numbers as float."""
+    columns = [name for name in Sale.model_fields if name in REQUIRED_COLUMNS or frame[name].notna().any()]
+    frame = frame[columns].reset_index(drop=True)
     numbers = [name for name in NUMBER_COLUMNS if name in frame.columns]
     return frame.astype(dict.fromkeys(numbers, float))
 

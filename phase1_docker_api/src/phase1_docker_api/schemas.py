@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any, get_type_hints
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
 
 def whole_number(value: object) -> object:
@@ -24,9 +24,17 @@ LivingArea = Annotated[float, Field(ge=300, le=100_000, json_schema_extra=unit("
 Bedrooms = Annotated[int, Field(ge=0, le=20, json_schema_extra=unit("count")), BeforeValidator(whole_number)]
 Bathrooms = Annotated[float, Field(ge=0, le=20, json_schema_extra=unit("count"))]
 Grade = Annotated[int, Field(ge=1, le=13, json_schema_extra=unit("grade")), BeforeValidator(whole_number)]
+
+
+def zero_or_one(value: object) -> object:
+    """Let 0 and 1 pass for false and true, as files of sales and data frames have them."""
+    return bool(value) if isinstance(value, int | float) and value in (0, 1) else value
+
+
 Year = Annotated[int, Field(ge=1700, le=2100, json_schema_extra=unit("year")), BeforeValidator(whole_number)]
 Latitude = Annotated[float, Field(ge=-90, le=90, json_schema_extra=unit("degrees"))]
 Longitude = Annotated[float, Field(ge=-180, le=180, json_schema_extra=unit("degrees"))]
+Flag = Annotated[bool, BeforeValidator(zero_or_one), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}]})]
 Category = Annotated[str, Field(min_length=1, max_length=64)]
 Usd = Annotated[float, Field(ge=10_000, le=1_000_000_000, json_schema_extra=unit("USD"))]
 
@@ -55,7 +63,7 @@ class House(BaseModel):
     effective_year_built: Year | None = Field(
         None, description="Year of the last major renovation, else of construction.", examples=[1975]
     )
-    waterfront: bool | None = Field(None, description="Whether the lot touches water.", examples=[False])
+    waterfront: Flag | None = Field(None, description="Whether the lot touches water.", examples=[False])
     latitude: Latitude | None = Field(None, description="North is positive.", examples=[47.661])
     longitude: Longitude | None = Field(None, description="East is positive.", examples=[-122.317])
     neighborhood: Category | None = Field(None, description="The assessor's area.", examples=["A12"])
@@ -67,7 +75,9 @@ class Sale(House):
 
     model_config = ConfigDict(extra="ignore")
 
-    sale_date: dt.date = Field(description="Day of the sale, as 2011-12-31.")
+    sale_date: dt.date = Field(
+        ge=dt.date(1900, 1, 1), le=dt.date(2100, 1, 1), description="Day of the sale, as 2011-12-31."
+    )
     price: Usd = Field(description="Price paid.")
     sale_id: Category | None = Field(None, description="Unique name of the sale.")
     property_id: Category | None = Field(None, description="Name of the parcel, the same at each resale.")
@@ -163,7 +173,7 @@ class Problem(BaseModel):
 
 
 class Refused(BaseModel):
-    """Every answer other than 2xx has this form."""
+    """What the service says when it does not answer a request. Broken HTTP alone gets a plain 400 from the server."""
 
     problems: list[Problem]
     request_id: str

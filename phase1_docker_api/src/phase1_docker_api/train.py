@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import subprocess
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,6 +38,11 @@ class TrainingPlan:
     until: dt.date | None = None
     calibration_months: int = 3
     seed: int = 0
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # such as log_price__max_depth, over the estimator's
+
+    def make_pipeline(self) -> Pipeline:
+        """Make the pipeline that the plan asks for, not fitted yet."""
+        return ESTIMATORS[self.estimator](self.seed).set_params(**self.parameters)
 
 
 def train(sales: pd.DataFrame, plan: TrainingPlan, *, trained_at: dt.datetime, data_sha256: str) -> HouseModel:
@@ -57,11 +64,14 @@ def train(sales: pd.DataFrame, plan: TrainingPlan, *, trained_at: dt.datetime, d
         Calibration(twin, records_of(newer[fields]), _log_prices(newer)),
         _card(window, newer, fields, plan, trained_at, data_sha256),
     )
-    return replace(model, card=model.card.model_copy(update={"scores": score_training(model, sales)}))
+    card = model.card.model_copy(update={"scores": score_training(model, sales)})
+    return replace(model, card=card.model_copy(update={"model_version": _version(model, card)}))
 
 
 def _split(sales: pd.DataFrame, plan: TrainingPlan) -> tuple[pd.DataFrame, pd.DataFrame]:
     """By date, never at random: a random split lets a model see the prices of the weeks it is tested on."""
+    if sales.empty:
+        raise TrainingError("no sales at all to learn from: widen the window (--since, --until)")
     days = sales["sale_date"]
     since = pd.Timestamp(plan.since) if plan.since else days.min()
     until = pd.Timestamp(plan.until) if plan.until else days.max()
@@ -69,12 +79,16 @@ def _split(sales: pd.DataFrame, plan: TrainingPlan) -> tuple[pd.DataFrame, pd.Da
     border = until + one_day - pd.DateOffset(months=plan.calibration_months) - one_day
     older = sales[(days >= since) & (days <= border)]
     newer = sales[(days > border) & (days >= since) & (days <= until)]
-    for name, part, least in (("fit", older, MIN_FIT_SALES), ("calibrate", newer, MIN_CALIBRATION_SALES)):
-        if len(part) < least:
-            raise TrainingError(
-                f"{len(part)} sales to {name} on between {since:%Y-%m-%d} and {until:%Y-%m-%d}, {least} are needed: "
-                "widen the window (--since, --until) or change --calibration-months"
-            )
+    if len(newer) < MIN_CALIBRATION_SALES:
+        raise TrainingError(
+            f"{len(newer)} sales after {border:%Y-%m-%d} to calibrate on, {MIN_CALIBRATION_SALES} are needed: "
+            "give more with --calibration-months, or widen the window (--since, --until)"
+        )
+    if len(older) < MIN_FIT_SALES:
+        raise TrainingError(
+            f"{len(older)} sales to fit on from {since:%Y-%m-%d} to {border:%Y-%m-%d}, {MIN_FIT_SALES} are needed: "
+            "widen the window (--since, --until)"
+        )
     return older, newer
 
 
@@ -95,7 +109,7 @@ def _fit_twin(older: pd.DataFrame, fields: list[str], plan: TrainingPlan) -> tup
 
 
 def _fit(records: list[Record], log_prices: Floats, plan: TrainingPlan) -> Pipeline:
-    return ESTIMATORS[plan.estimator](plan.seed).fit(records, log_prices)
+    return plan.make_pipeline().fit(records, log_prices)
 
 
 def _log_prices(sales: pd.DataFrame) -> Floats:
@@ -111,10 +125,10 @@ def _card(
     data_sha256: str,
 ) -> Card:
     numbers = [name for name in fields if name not in (*CATEGORIES, "waterfront")]
-    card = Card(
+    return Card(
         model_version="",
         estimator=plan.estimator,
-        parameters=repr(ESTIMATORS[plan.estimator](plan.seed)),
+        parameters=repr(plan.make_pipeline()),
         trained_at=trained_at,
         trained_from=window["sale_date"].min().date(),
         trained_until=window["sale_date"].max().date(),
@@ -131,13 +145,20 @@ def _card(
         libraries=library_versions(),
         scores=[],
     )
-    return card.model_copy(update={"model_version": _version(card)})
 
 
-def _version(card: Card) -> str:
-    """Same data, same plan, same libraries: same version."""
-    recipe = card.model_dump_json(exclude={"trained_at", "git_commit"})
-    return f"{card.estimator}-{card.trained_until:%Y-%m}-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
+def _version(model: HouseModel, card: Card) -> str:
+    """Name what the model is and does: two trainings share a version only if all they answer is the same.
+
+    The file of the pipelines will not do, because skops writes addresses of memory into it; so what both
+    predict for the calibration sales stands for them.
+    """
+    content = hashlib.sha256(card.model_dump_json(exclude={"model_version", "trained_at", "git_commit"}).encode())
+    content.update(model.typical.model_dump_json().encode())
+    complete = [model.typical.complete(record) for record in model.calibration.records]
+    for predict in (model.predict, model.calibration.predict):
+        content.update(predict(complete).round(6).tobytes())
+    return f"{card.estimator}-{card.trained_until:%Y-%m}-{content.hexdigest()[:8]}"
 
 
 def _baseline_rates(window: pd.DataFrame) -> dict[str, float]:
