@@ -127,6 +127,44 @@ def test_after_a_failure_the_model_is_asked_again() -> None:
     assert answer == 20
 
 
+@pytest.mark.parametrize(("quick", "answered_by"), [(2, "MainThread"), (1, "predict_0")])
+def test_a_few_items_are_answered_by_the_loop_and_more_by_the_worker(quick: int, answered_by: str) -> None:
+    threads: list[str] = []
+
+    def answer_all(items: Sequence[int]) -> list[int]:
+        threads.append(threading.current_thread().name)
+        return list(items)
+
+    async def two_callers() -> list[int]:
+        return list(await asyncio.gather(batcher.submit(1), batcher.submit(2)))
+
+    batcher = MicroBatcher(answer_all, quick=quick)
+    answers = asyncio.run(two_callers())
+    batcher.close()
+
+    assert answers == [1, 2]
+    assert threads == [answered_by]
+
+
+def test_a_few_items_wait_for_the_other_work_of_the_model() -> None:
+    order: list[str] = []
+    other_may_end = threading.Event()
+
+    async def one_caller_meanwhile() -> None:
+        other = asyncio.create_task(batcher.run(lambda: (other_may_end.wait(10), order.append("other"))))
+        await asyncio.sleep(0)
+        answer = batcher.submit(1)
+        await asyncio.sleep(0.05)
+        other_may_end.set()
+        await asyncio.gather(other, answer)
+
+    batcher: MicroBatcher[int, int] = MicroBatcher(lambda items: order.append("item") or list(items), quick=8)
+    asyncio.run(one_caller_meanwhile())
+    batcher.close()
+
+    assert order == ["other", "item"]
+
+
 @pytest.mark.parametrize("when", ["while it waits", "while it is answered"])
 def test_a_caller_who_leaves_disturbs_nobody(when: str) -> None:
     async def one_leaves(model: Model, batcher: MicroBatcher[int, int]) -> list[int | BaseException]:
