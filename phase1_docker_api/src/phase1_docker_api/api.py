@@ -27,8 +27,11 @@ from phase1_docker_api.reading import parse_house, parse_houses, read_body
 from phase1_docker_api.schemas import Estimate, Estimates, House, HouseColumns, HouseRecords, Refused
 from phase1_docker_api.settings import Settings, load_settings
 
-# A large batch takes turns with single requests, this many houses at a time.
-TURN = 500
+# A large batch takes turns with single requests, this many houses at a time: some 20 ms. Fewer would take longer
+# a house, because each turn brings all trees into the processor's cache again.
+TURN = 2000
+# So many single requests take the event loop less than a millisecond.
+QUICK = 16
 MINIMAL_EXAMPLE: dict[str, Any] = {"land_area_sqft": 5000, "bedrooms": 3}
 FULL_EXAMPLE: dict[str, Any] = {name: field.examples[0] for name, field in House.model_fields.items() if field.examples}
 EXAMPLES = {
@@ -81,7 +84,9 @@ def create_app(settings: Settings | None = None, model: HouseModel | None = None
     settings = settings or load_settings()
     model = model or load_model(settings.model_path)
     model.estimate([House(**MINIMAL_EXAMPLE), House(**FULL_EXAMPLE)])  # the first prediction is the slow one
-    batcher: MicroBatcher[House, Estimate] = MicroBatcher(model.estimate, max_waiting=settings.max_waiting)
+    batcher: MicroBatcher[House, Estimate] = MicroBatcher(
+        model.estimate, quick=QUICK, max_waiting=settings.max_waiting
+    )
     app = FastAPI(
         title="House prices",
         version=version("phase1-docker-api"),
