@@ -89,7 +89,7 @@ FAULTS = [
     bare("a boolean for a count", b'{"land_area_sqft": 5000, "bedrooms": true}', "bedrooms"),
     bare("a list for a number", b'{"land_area_sqft": [5000], "bedrooms": 3}', "land_area_sqft"),
     bare("an object for a number", b'{"land_area_sqft": {}, "bedrooms": 3}', "land_area_sqft"),
-    house("a number for a boolean", "waterfront", '"waterfront": 1', "false"),
+    house("a number for a boolean", "waterfront", '"waterfront": 2', "false"),
     house("a string for a boolean", "waterfront", '"waterfront": "yes"', "false"),
     house("a number for a category", "neighborhood", '"neighborhood": 12', '"A12"'),
     house("an empty category", "neighborhood", '"neighborhood": ""', '"A12"'),

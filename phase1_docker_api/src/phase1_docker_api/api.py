@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from phase1_docker_api.artifact import load_model
 from phase1_docker_api.batching import LargeBatches, MicroBatcher
@@ -66,6 +67,15 @@ class Service:
     ready: bool = True
 
 
+class PlainRoute(Route):
+    """A route of Starlette's that names itself to metrics and logs, as FastAPI's do."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Say whether it is the one, and add itself to the scope."""
+        match, child = super().matches(scope)
+        return match, {**child, "route": self}
+
+
 class Status(BaseModel):
     """Whether the service lives or is ready, and what it serves."""
 
@@ -84,14 +94,13 @@ def create_app(settings: Settings | None = None, model: HouseModel | None = None
     settings = settings or load_settings()
     model = model or load_model(settings.model_path)
     model.estimate([House(**MINIMAL_EXAMPLE), House(**FULL_EXAMPLE)])  # the first prediction is the slow one
-    batcher: MicroBatcher[House, Estimate] = MicroBatcher(
-        model.estimate, quick=QUICK, max_waiting=settings.max_waiting
-    )
+    batcher: MicroBatcher[House, Estimate] = MicroBatcher(model.estimate, quick=QUICK, max_waiting=settings.max_waiting)
     app = FastAPI(
         title="House prices",
         version=version("phase1-docker-api"),
         description="What a house would have sold for when the model was trained, with an honest interval.",
         lifespan=_lifespan,
+        redirect_slashes=False,
     )
     batches = LargeBatches(
         max_waiting=settings.max_batches, max_bytes=settings.max_batches * settings.max_batch_body_bytes
@@ -99,7 +108,7 @@ def create_app(settings: Settings | None = None, model: HouseModel | None = None
     app.state.service = Service(settings, model, batcher, batches)
     # Before FastAPI's own route of the same path, which documents it: this one skips the search through all
     # routes and the machinery of dependencies, which cost more than the prediction and are of no use here.
-    app.router.routes.insert(0, Route("/predict", predict, methods=["POST"], include_in_schema=False))
+    app.router.routes.insert(0, PlainRoute("/predict", predict, methods=["POST"], include_in_schema=False))
     app.include_router(router)
     app.router.routes.extend(page_routes())
     app.add_middleware(RequestLog)
@@ -182,6 +191,8 @@ async def _estimates(service: Service, body: bytes) -> Estimates:
     """Take turns with single requests, on the thread that answers them."""
     in_turn = service.batcher.run
     houses = await in_turn(partial(parse_houses, body))
+    for fields in await in_turn(partial(service.model.new_patterns, houses)):
+        await in_turn(partial(service.model.half_width, fields))
     estimates: list[Estimate] = []
     for start in range(0, len(houses), TURN):
         estimates += await in_turn(partial(service.model.estimate, houses[start : start + TURN]))
@@ -224,8 +235,10 @@ async def _on_refusal(request: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     """Answer what Starlette itself refuses (404, 405) in the common form."""
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for no other
-    known = {404: ("path", "see /docs for what there is"), 405: ("method", "use the method that Allow names")}
+    known = {404: ("path", "see /docs for what there is"), 405: ("method", "see /docs for the methods of each path")}
     field, hint = known.get(error.status_code, ("request", "see /docs"))
+    if allowed := (error.headers or {}).get("Allow"):
+        hint = f"send {allowed}"
     problem = HTTPStatus(error.status_code).phrase.lower()
     return await _on_refusal(request, refuse(error.status_code, field, problem, hint, error.headers))
 

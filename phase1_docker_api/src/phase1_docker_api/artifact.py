@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -27,6 +28,7 @@ FILES = ("card.json", "model.skops", "reference.json")
 SUMS = "SHA256SUMS"
 CURRENT = "current"
 DRAFT = ".draft-"
+LOCK = ".lock"
 LIBRARIES = ("numpy", "scikit-learn", "skops")
 
 
@@ -72,8 +74,10 @@ def save_model(model: HouseModel, store: Path) -> Path:
     """
     with writing_to(store):
         store.mkdir(parents=True, exist_ok=True)
-        _sweep(store)
-        return _save(model, store)
+        with (store / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two trainings at once save one after the other
+            _sweep(store)
+            return _save(model, store)
 
 
 def _save(model: HouseModel, store: Path) -> Path:

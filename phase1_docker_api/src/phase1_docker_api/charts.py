@@ -32,9 +32,10 @@ def draw_errors(periods: Sequence[str], lines: Lines, title: str, path: Path) ->
         axes = figure.add_subplot()
         for errors, colour in lines.values():
             axes.plot(days, errors, color=colour, linewidth=2.4, marker="o" if len(days) <= 12 else None)
-        axes.set(ylim=(0, None), xlim=(days[0], days[-1]))
+        axes.margins(x=0.01)
+        axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
-        locator = YearLocator() if len(days) > 24 else AutoDateLocator()
+        locator = YearLocator() if len(periods[0]) == 4 or len(days) > 24 else AutoDateLocator()
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.grid(axis="y", color="#e5e7eb")
@@ -49,11 +50,11 @@ def draw_errors(periods: Sequence[str], lines: Lines, title: str, path: Path) ->
 
 
 def _label_ends(axes: Axes, day: float, lines: Lines) -> None:
-    """Write each label beside its line's end, moved up where two would touch."""
+    """Write each label beside its line's end, moved down where two would touch."""
     gap = axes.get_ylim()[1] / 9
-    height = -gap
-    for label, (errors, colour) in sorted(lines.items(), key=lambda line: line[1][0][-1]):
-        height = max(errors[-1], height + gap)
+    height = float("inf")
+    for label, (errors, colour) in sorted(lines.items(), key=lambda line: -line[1][0][-1]):
+        height = min(errors[-1], height - gap)
         axes.annotate(
             f"{label}\n{errors[-1]:.0f} %",
             (day, height),
@@ -62,4 +63,5 @@ def _label_ends(axes: Axes, day: float, lines: Lines) -> None:
             color=colour,
             fontweight="bold",
             va="center",
+            annotation_clip=False,
         )

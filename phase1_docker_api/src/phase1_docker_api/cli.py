@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phase1_docker_api.errors import Phase1Error
+from phase1_docker_api.terminal import MONTH_HEAD, estimate_lines, month_line, score_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from phase1_docker_api.check import Finding
-    from phase1_docker_api.model import Score
     from phase1_docker_api.replay import Month
     from phase1_docker_api.sales import CleanedSales
+    from phase1_docker_api.schemas import House
 
 SEATTLE = Path("data/seattle_sales_2010_2016.parquet")
 STORE = Path("models/phase1")
+PHASE1 = ".venv/bin/phase1"
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 DAY = click.DateTime(["%Y-%m-%d"])
@@ -46,7 +51,7 @@ def main() -> None:
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="phase1-docker-api")
 def cli() -> None:
-    r"""House prices: from a file of sales to a service that answers with honest intervals.
+    """House prices: from a file of sales to a service that answers with honest intervals.
 
     \b
     A first walk, from the repository's root:
@@ -125,7 +130,7 @@ def train(
     as_of: dt.datetime | None,
     as_json: bool,
 ) -> None:
-    r"""Fit a model, calibrate its intervals, score it on later sales, and make it the current one.
+    """Fit a model, calibrate its intervals, score it on later sales, and make it the current one.
 
     A crash at any moment leaves the current model as it was. Refused rows go to refused.csv in the store.
 
@@ -142,21 +147,21 @@ def train(
         store.mkdir(parents=True, exist_ok=True)
         cleaned.refused.to_csv(store / "refused.csv", index=False)
     plan = training.TrainingPlan(estimator, _day(since), _day(until), calibration_months, seed)
-    _say(f"fitting {estimator} and calibrating its intervals …")
+    _say(f"fitting {estimator} and calibrating its intervals, some seconds …")
     now = dt.datetime.now(dt.UTC)
     model = training.train(cleaned.clean, plan, trained_at=now, data_sha256=file_digest(sales_file))
     folder = save_model(model, store)
     card = model.card
     if as_json:
-        counts = {"sales": cleaned.counts, "path": str(folder)}
-        click.echo(card.model_dump_json(indent=2)[:-2] + ",\n" + json.dumps(counts, indent=2)[2:])
+        click.echo(json.dumps(card.model_dump(mode="json") | {"sales": cleaned.counts, "path": str(folder)}, indent=2))
         return
     _say(
         f"learned from {card.trained_sales:,} sales, {card.trained_from} to {card.trained_until}; "
         f"the {card.calibrated_sales:,} since {card.calibrated_from} calibrated its intervals"
     )
-    click.echo(_score_table(card.scores) if card.scores else "No later sales to score it on.")
-    click.echo(f"\nSaved as {folder}\nNext: phase1 serve{'' if store == STORE else f' --model {store}/current'}")
+    click.echo(score_table(card.scores) if card.scores else "No later sales to score it on.")
+    option = "" if store == STORE else f" --model {shlex.quote(str(store / 'current'))}"
+    click.echo(f"\nSaved as {folder}\nNext: {PHASE1} serve{option}")
 
 
 @cli.command()
@@ -238,11 +243,11 @@ def evaluate(model_path: Path, sales_file: Path, by: str, out: Path, as_of: dt.d
     metrics = {"model_version": model.card.model_version, "scores": [score.model_dump() for score in scores]}
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     lines = {
-        label: ([s.median_abs_error_pct for s in scores if s.request == request], colour)
-        for request, label, colour in (
-            ("complete", "every field", GREEN),
-            ("minimal", "two fields", RED),
-            ("baseline", "area's $/sqft", GREY),
+        request: ([s.median_abs_error_pct for s in scores if s.request == request], colour)
+        for request, colour in (
+            ("complete", GREEN),
+            ("minimal", RED),
+            ("baseline", GREY),
         )
     }
     draw_errors(
@@ -251,7 +256,7 @@ def evaluate(model_path: Path, sales_file: Path, by: str, out: Path, as_of: dt.d
         f"{model.card.model_version} on later sales",
         out / "chart.png",
     )
-    click.echo(json.dumps(metrics, indent=1) if as_json else _score_table(scores))
+    click.echo(json.dumps(metrics, indent=1) if as_json else score_table(scores))
     _say(f"wrote {out}/metrics.json and {out}/chart.png")
 
 
@@ -260,7 +265,7 @@ def evaluate(model_path: Path, sales_file: Path, by: str, out: Path, as_of: dt.d
 @click.argument("fields", nargs=-1, required=True, metavar="FIELD=VALUE...")
 @json_option
 def predict(model_path: Path, fields: tuple[str, ...], as_json: bool) -> None:
-    r"""Price one house without a service. `phase1 predict -` reads houses from standard input, one JSON a line.
+    """Price one house without a service. `phase1 predict -` reads houses from standard input, one JSON a line.
 
     \b
       phase1 predict land_area_sqft=5000 bedrooms=3 neighborhood=A12
@@ -269,21 +274,11 @@ def predict(model_path: Path, fields: tuple[str, ...], as_json: bool) -> None:
     from phase1_docker_api.artifact import load_model
     from phase1_docker_api.reading import parse_house
 
-    bodies = [line for line in sys.stdin.buffer if line.strip()] if fields == ("-",) else [_body_of(fields)]
-    houses = [parse_house(body) for body in bodies]
+    houses = _houses_of_lines(sys.stdin.buffer) if fields == ("-",) else [parse_house(_body_of(fields))]
     if not houses:
         return
     for estimate in load_model(model_path).estimate(houses):
-        if as_json or fields == ("-",):
-            click.echo(estimate.model_dump_json())
-            continue
-        low, high = estimate.interval_usd.low, estimate.interval_usd.high
-        click.echo(
-            f"${estimate.price_usd:,.0f}, {estimate.interval_usd.level:.0%} between ${low:,.0f} and ${high:,.0f}"
-        )
-        click.echo(f"assumed: {', '.join(f'{k}={v}' for k, v in estimate.assumed.items()) or 'nothing'}")
-        for warning in estimate.warnings:
-            click.echo(f"warning: {warning.message}")
+        click.echo(estimate.model_dump_json() if as_json or fields == ("-",) else estimate_lines(estimate))
 
 
 @cli.command()
@@ -294,7 +289,7 @@ def serve(**options: Any) -> None:
     """Serve prices over HTTP until SIGTERM or Ctrl-C; what is in flight then is still answered.
 
     Every setting can come from the environment, HOUSE_ and its name in capitals (HOUSE_PORT=5001); an option
-    wins. README.md lists them all.
+    wins. docs/phase1/reference.md lists them all.
     """
     from phase1_docker_api.api import create_app
     from phase1_docker_api.logs import configure_logging
@@ -333,7 +328,7 @@ def check(
     hint: int | None,
     as_json: bool,
 ) -> None:
-    r"""Look at your own running phase: ✓ or ✗ a line, and what helps; – is what cannot be looked at here.
+    """Look at your own running phase: ✓ or ✗ a line, and what helps; – is what cannot be looked at here.
 
     Ends with 0 when no line of the phase is ✗. Exercises count only when asked for by number.
 
@@ -406,17 +401,19 @@ def replay(
     ):
         if isinstance(step, replaying.Month):
             months.append(step)
-            click.echo(_month_line(step))
+            click.echo(month_line(step))
         else:
             since = f"from {step.since}" if step.since else "from the first sale"
-            click.echo(click.style(f"\n  training on sales {since} to {step.until}, then serving", dim=True))
-            click.echo(click.style(f"  {'month':8}{'sales':>6}  {'frozen: off by':32}retrained: off by", dim=True))
+            training = f"  training on sales {since} to {step.until}, then starting services …"
+            click.echo(click.style(f"\n{training}\n{MONTH_HEAD}", dim=True))
     finding = write_report(months, sales_file.name, out)
     click.echo(f"\n{click.style(finding, bold=True)}\n")
     files = {"report.html": "the story", "chart.png": "its chart", "figures.json": "an entry a month"}
     for name, what in files.items():
         click.echo(f"  {out / name!s:32} {what}")
-    click.echo("\nNext: make phase1-up, then ask for a price; or phase1 replay --estimator linear --out reports/linear")
+    click.echo(
+        f"\nNext: make phase1-up, then ask for a price; or {PHASE1} replay --estimator linear --out reports/linear"
+    )
 
 
 def _told(finding: Finding, as_json: bool) -> Finding:
@@ -447,6 +444,19 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def _houses_of_lines(lines: Iterable[bytes]) -> list[House]:
+    from phase1_docker_api.reading import parse_house
+
+    houses = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                houses.append(parse_house(line))
+            except Phase1Error as error:
+                raise Phase1Error(f"line {number}: {error}") from error
+    return houses
+
+
 def _body_of(fields: tuple[str, ...]) -> bytes:
     """Make the body that the service would get of `name=value` words."""
     body: dict[str, Any] = {}
@@ -454,30 +464,10 @@ def _body_of(fields: tuple[str, ...]) -> bytes:
         name, equals, text = word.partition("=")
         if not equals:
             raise click.UsageError(f"{word!r} is not FIELD=VALUE")
+        if name in body:
+            raise click.UsageError(f"{name} is given twice")
         try:
             body[name] = json.loads(text)
         except ValueError:
             body[name] = text
     return json.dumps(body).encode()
-
-
-def _score_table(scores: list[Score]) -> str:
-    lines = [f"{'period':8} {'request':9} {'sales':>6} {'off by':>8} {'RMSLE':>6} {'R²':>6} {'MAE':>9} {'covered':>8}"]
-    for s in scores:
-        covered = "" if s.coverage is None else f"{s.coverage:.1%}"
-        lines.append(
-            f"{s.period:8} {s.request:9} {s.sales:>6,} {s.median_abs_error_pct:>6.1f} % {s.rmsle:>6.3f} {s.r2:>6.2f} "
-            f"{s.mae_usd:>9,.0f} {covered:>8}"
-        )
-    lines.append("off by: median absolute % error · covered: share inside the 90 % interval")
-    return "\n".join(lines)
-
-
-def _month_line(month: Month) -> str:
-    bars = [
-        click.style(f"{'█' * round(served.median_abs_error_pct / 2)}", fg=colour)
-        + f" {served.median_abs_error_pct:.1f} %"
-        + " " * (24 - round(served.median_abs_error_pct / 2))
-        for served, colour in ((month.frozen, "red"), (month.retrained, "green"))
-    ]
-    return f"  {month.month:8}{month.sales:>6,}  {bars[0]}{bars[1]}".rstrip()

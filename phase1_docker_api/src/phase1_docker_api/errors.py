@@ -55,7 +55,7 @@ def problems_of(error: ValidationError, prefix: Iterable[str | int] = (), most: 
 
 
 def _problem(error: dict[str, Any], place: tuple[str | int, ...]) -> Problem:
-    name = str(place[-1]) if place else "body"
+    name = next((str(part) for part in reversed(place) if isinstance(part, str)), "body")
     return Problem(
         field=".".join(map(str, place)) or "body",
         problem=f"{error['msg']}{_received(error)}",
@@ -80,10 +80,14 @@ def _short(value: object) -> str:
 def _hint(error: dict[str, Any], name: str) -> str:
     if error["type"] == "extra_forbidden":
         near = get_close_matches(name, House.model_fields, n=1)
+        if near == [name]:
+            return 'put houses into a list: {"houses": [{…}, {…}]}, or send one to /predict'
         return f"did you mean {near[0]}?" if near else f"leave it out; known fields: {', '.join(House.model_fields)}"
     field = House.model_fields.get(name)
     if field is None or not field.examples:
         return "compare the body with the examples at /docs"
     verb = "add" if error["type"] == "missing" else "send"
     in_unit = f" ({UNITS[name]})" if name in UNITS else ""
-    return f'{verb} for example "{name}": {json.dumps(field.examples[0])}{in_unit}'
+    is_small_area = error["type"] == "greater_than_equal" and UNITS.get(name) == "sqft"
+    metric = "; is it in m²? one m² is 10.76 sqft" if is_small_area else ""
+    return f'{verb} for example "{name}": {json.dumps(field.examples[0])}{in_unit}{metric}'

@@ -18,6 +18,7 @@ import httpx
 from phase1_docker_api.errors import ServiceError
 
 Process = subprocess.Popen[bytes]
+LOOPBACK = "127.0.0.1"  # asked without the proxy that the environment may name
 
 
 @contextlib.contextmanager
@@ -33,11 +34,11 @@ def running_service(
 
     """
     port = free_port()
-    environment = os.environ | {"HOUSE_PORT": str(port), "HOUSE_MODEL_PATH": str(artifact)} | settings
+    environment = os.environ | {"HOUSE_HOST": LOOPBACK, "HOUSE_PORT": str(port), "HOUSE_MODEL_PATH": str(artifact)}
     command = [sys.executable, "-m", "phase1_docker_api", "serve"]
-    with subprocess.Popen(command, env=environment, stdout=log) as process:  # noqa: S603 - our own command
+    with subprocess.Popen(command, env=environment | settings, stdout=log) as process:  # noqa: S603 - our own command
         try:
-            url = f"http://127.0.0.1:{port}"
+            url = f"http://{LOOPBACK}:{port}"
             wait_until_ready(url, process)
             yield url, process
         finally:
@@ -48,7 +49,7 @@ def running_service(
 def free_port() -> int:
     """A port of loopback that nothing listened on a moment ago."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 
@@ -64,7 +65,7 @@ def wait_until_ready(url: str, process: Process, timeout_s: float = 60) -> None:
         if process.poll() is not None:
             raise ServiceError(f"the service ended with code {process.returncode} before it was ready")
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{url}/readyz").status_code == httpx.codes.OK:
+            if httpx.get(f"{url}/readyz", trust_env=False).status_code == httpx.codes.OK:
                 return
         time.sleep(0.05)
     raise ServiceError(f"the service at {url} was not ready within {timeout_s:.0f} s")

@@ -8,6 +8,7 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
+import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from phase1_docker_api.logs import get_logger
@@ -30,6 +31,8 @@ class RequestLog:
             return
         started = time.perf_counter()
         request_id = scope["request_id"] = _request_id(scope)
+        # Each request runs in a context of its own, so the id is in every line that is logged on its way.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
         line = scope["log"] = {"event": "request_answered"}
         status = 0
 
@@ -43,7 +46,7 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception:
-            self._logger.exception("request_failed", request_id=request_id, path=scope["path"])
+            self._logger.exception("request_failed", path=scope["path"])
             if not status:
                 await _send_failure(request_id, send_with_id)
         self._log(scope, line, status, time.perf_counter() - started)
@@ -52,7 +55,6 @@ class RequestLog:
         log = self._logger.debug if scope["path"] in QUIET_PATHS else self._logger.info
         log(
             line.pop("event"),
-            request_id=scope["request_id"],
             method=scope["method"],
             path=scope["path"],
             status=status,

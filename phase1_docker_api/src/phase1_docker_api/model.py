@@ -22,6 +22,8 @@ from phase1_docker_api.typical import Record, TypicalHouses
 
 Floats = NDArray[np.float64]
 MINIMAL = frozenset(REQUIRED_FIELDS)
+# From 1 USD to 72 billion: far outside of what it has seen, a linear model knows no bounds, and JSON no infinity.
+LOG_PRICE_LIMITS = (0.0, 25.0)
 
 
 def linear(seed: int) -> Pipeline:
@@ -127,14 +129,15 @@ class HouseModel:
         """Price each house, in USD, with its interval, what was assumed and what to be wary of."""
         known, warned = zip(*(self.usable(house.__dict__) for house in houses), strict=True)
         complete = [self.typical.complete(record) for record in known]
-        prices = np.exp(self.predict(complete)).tolist()
+        prices = np.exp(self.predict(complete).clip(*LOG_PRICE_LIMITS)).tolist()
         return list(map(self._answer, prices, known, complete, warned))
 
     def estimate_log_prices(self, records: Sequence[Record]) -> tuple[Floats, Floats]:
         """The same as `estimate` in bulk: log prices, and half the width of their intervals."""
         known = [self.usable(record)[0] for record in records]
         half_widths = [self.half_width(frozenset(record)) for record in known]
-        return self.predict([self.typical.complete(record) for record in known]), np.array(half_widths)
+        log_prices = self.predict([self.typical.complete(record) for record in known])
+        return log_prices.clip(*LOG_PRICE_LIMITS), np.array(half_widths)
 
     def half_width(self, known: frozenset[str]) -> float:
         """Half the interval's width, on the log price, for requests that give just these fields.
@@ -148,6 +151,11 @@ class HouseModel:
             errors = np.abs(self.calibration.log_prices - predicted)
             self._half_widths[known] = conformal_quantile(errors, self.card.interval_level)
         return self._half_widths[known]
+
+    def new_patterns(self, houses: Sequence[House]) -> list[frozenset[str]]:
+        """Name the sets of given fields whose interval was not asked for yet; each takes some milliseconds."""
+        patterns = {frozenset(self.usable(house.__dict__)[0]) for house in houses}
+        return [pattern for pattern in patterns if pattern not in self._half_widths]
 
     def usable(self, fields: Mapping[str, Given | None]) -> tuple[Record, list[Warned]]:
         """Part a house's fields into those the model can use and warnings about the others."""

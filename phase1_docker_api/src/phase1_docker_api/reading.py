@@ -17,7 +17,7 @@ from phase1_docker_api.schemas import House, HouseColumns, HouseRecords
 
 JSON_TYPE = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
 MAX_PROBLEMS = 10
-# The rest of a body that was refused unread would be taken for the next request.
+# The rest of a body that was refused unread is not worth waiting for.
 CLOSE = {"Connection": "close"}
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -64,7 +64,7 @@ def _check_headers(request: Request, limit: int) -> None:
             "send Content-Type: application/json",
             CLOSE,
         )
-    if headers.get("content-encoding", "identity") != "identity":
+    if any(encoding != "identity" for encoding in headers.getlist("content-encoding")):
         raise refuse(415, "content-encoding", "compressed bodies are not read", "send the body as it is", CLOSE)
     if int(headers.get("content-length", 0)) > limit:
         raise _too_large(limit)

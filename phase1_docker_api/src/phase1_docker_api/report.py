@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from html import escape
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from string import Template
 
 from phase1_docker_api.charts import GREEN, RED, draw_errors
@@ -55,25 +55,28 @@ def _draw(months: Sequence[Month], path: Path) -> None:
 def _entry(month: Month) -> dict[str, object]:
     entry: dict[str, object] = {"month": month.month, "sales": month.sales}
     for name, served in (("frozen", month.frozen), ("retrained", month.retrained)):
-        entry |= {f"{name}_{key}": value for key, value in asdict(served).items()}
+        entry |= {
+            f"{name}_model_version": served.model_version,
+            f"{name}_median_abs_error_pct": served.median_abs_error_pct,
+            f"{name}_coverage": served.coverage,
+        }
     return entry
 
 
 def _yearly(months: Sequence[Month]) -> list[dict[str, float]]:
-    """Median of the months' figures, by year."""
-    years = sorted({m.month[:4] for m in months})
+    """The same figures over all sales of each year."""
     return [
-        {
-            "year": int(year),
-            "sales": sum(m.sales for m in of_year),
-            "frozen": median(m.frozen.median_abs_error_pct for m in of_year),
-            "retrained": median(m.retrained.median_abs_error_pct for m in of_year),
-            "frozen_coverage": 100 * median(m.frozen.coverage for m in of_year),
-            "retrained_coverage": 100 * median(m.retrained.coverage for m in of_year),
-        }
-        for year in years
-        for of_year in [[m for m in months if m.month.startswith(year)]]
+        {"year": int(year), "sales": sum(month.sales for month in of_year)}
+        | {name: median(_pooled("abs_errors_pct", name, of_year)) for name in ("frozen", "retrained")}
+        | {f"{name}_coverage": 100 * fmean(_pooled("held", name, of_year)) for name in ("frozen", "retrained")}
+        for year, group in groupby(months, key=lambda month: month.month[:4])
+        for of_year in [list(group)]
     ]
+
+
+def _pooled(figure: str, name: str, months: Sequence[Month]) -> list[float]:
+    """One service's figures of all sales of these months."""
+    return [value for month in months for value in getattr(getattr(month, name), figure)]
 
 
 def _rows(months: Sequence[Month]) -> list[str]:

@@ -22,7 +22,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    host: str = Field("127.0.0.1", description="Address to listen on; a container needs 0.0.0.0.")
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; a container needs 0.0.0.0.")
     port: int = Field(5000, ge=1, le=65535, description="Port to listen on.")
     model_path: Path = Field(Path("models/phase1/current"), description="Folder of the model to serve.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
