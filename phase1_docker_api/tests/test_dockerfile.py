@@ -26,8 +26,9 @@ def imported_by(*modules: str) -> set[str]:
 
 def test_the_model_is_trained_by_the_modules_that_training_imports_and_no_other() -> None:
     copied = set(re.findall(r"phase1_docker_api/src/phase1_docker_api/(\w+)\.py", DOCKERFILE))
+    imported = imported_by("__init__", "__main__", "artifact", "cli", "sales", "train")
 
-    assert copied == imported_by("__init__", "__main__", "artifact", "cli", "sales", "train")
+    assert copied == imported, "change the list in the Dockerfile's stage `model`"
 
 
 def test_the_label_has_the_version_of_the_project() -> None:
