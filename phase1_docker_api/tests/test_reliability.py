@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,7 @@ def test_slow_clients_disturb_nobody_and_are_cut_off_at_the_stated_time(served: 
         assert Refused.model_validate_json(answer.partition(b"\r\n\r\n")[2]).problems[0].field == "body"
 
 
+@pytest.mark.slow
 def test_clients_that_fall_silent_or_do_not_fetch_their_answers_are_cut_off_too(served: Served) -> None:
     unfetched = request({"houses": [MINIMAL_EXAMPLE] * MAX_BATCH_ROWS}, "/predict/batch").encode()
     beginnings = [b"", SLOW_HEAD, SLOW_BODY, unfetched, unfetched * 2]
@@ -175,16 +177,13 @@ def test_ten_times_more_than_it_can_answer_is_refused_in_form_and_forgotten_at_o
         batches = callers.submit(ask, served, LARGEST_BATCH, **flood)
         singles = callers.submit(ask, served, HOUSE, connections=OVERLOAD * MAX_WAITING, seconds=3)
         singles.result()
-        ended = time.monotonic()
-        normal = eventually(lambda: is_normal(ask(served, HOUSE, connections=8, seconds=1), before), 9)
-        took = time.monotonic() - ended
+        is_over = eventually(lambda: is_normal(ask(served, HOUSE, connections=8, seconds=1), before), 10)
 
+    assert peak_mib[0] - start_mib < 64
     for answers in (singles.result(), batches.result()):
         assert set(answers["statuses"]) == {"200", "503"}
         assert answers["without_retry_after"] == 0
-    assert normal
-    assert took < 10
-    assert peak_mib[0] - start_mib < 64
+    assert is_over
 
 
 def is_normal(answers: dict[str, Any], before: dict[str, Any]) -> bool:
@@ -244,14 +243,16 @@ def sales_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["full disk", "file too large"])
-def cramped(request: pytest.FixtureRequest, linear_artifact: Path, tmp_path: Path) -> Iterator[tuple[Path, list[str]]]:
-    """A store with a model that has no room for a second, and the words that a command must be run with."""
+@pytest.fixture
+def cramped(linear_artifact: Path, tmp_path: Path) -> Iterator[tuple[Path, list[str]]]:
+    """A store whose model leaves no room for a second, and the words that a command must be run with.
+
+    Only root may make a small disk; for others it is a limit on the size of a file, another OSError.
+    """
     store = tmp_path / "models"
     store.mkdir()
-    is_disk = request.param == "full disk"
-    if is_disk and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "none", store], check=False).returncode:
-        pytest.skip("only root may make a small disk; the other case stands in for it")
+    small_disk = ["mount", "-t", "tmpfs", "-o", "size=400k", "none", str(store)]
+    is_disk = subprocess.run(small_disk, stderr=subprocess.DEVNULL, check=False).returncode == 0
     shutil.copytree(linear_artifact.parent, store, symlinks=True, dirs_exist_ok=True)
     yield store, [] if is_disk else ["sh", "-c", 'ulimit -f 100 && exec "$@"', "sh"]
     if is_disk:
@@ -328,19 +329,16 @@ def test_a_clock_that_is_off_by_thirty_years_changes_neither_version_nor_price(
 def test_a_clock_that_jumps_while_it_serves_changes_neither_prices_nor_patience(
     linear_artifact: Path, wrong_clock: dict[str, str]
 ) -> None:
-    jumping = wrong_clock | {"CLOCK_JUMPS": "yes", "HOUSE_CLIENT_SECONDS": "2"}
+    jumping = wrong_clock | {"CLOCK_JUMPS": "yes", "HOUSE_CLIENT_SECONDS": "1"}
     with running_service(linear_artifact, **jumping) as (url, process):
-        served = Served(url, process.pid)
-        dates = {httpx.get(f"{url}/healthz").headers["date"][12:16]}
-        slow = asyncio.run(asyncio.wait_for(dawdle(served, SLOW_BODY), 30))
-        price = httpx.post(f"{url}/predict", json=FULL_EXAMPLE).text
-        answers = ask(served, HOUSE, connections=8, count=500)
-        dates |= {httpx.get(f"{url}/healthz").headers["date"][12:16] for _ in range(1)}
+        took, answer = asyncio.run(asyncio.wait_for(dawdle(Served(url, process.pid), SLOW_BODY), 30))
+        dated = httpx.post(f"{url}/predict", json=FULL_EXAMPLE)
+        answers = ask(Served(url, process.pid), HOUSE, connections=8, count=500)
 
-    assert dates.isdisjoint({str(year) for year in range(2020, 2040)})
-    assert 2 <= slow[0] < 5
-    assert slow[1].startswith(b"HTTP/1.1 408 ")
-    assert price == load_model(linear_artifact).estimate([House(**FULL_EXAMPLE)])[0].model_dump_json()
+    assert abs(parsedate_to_datetime(dated.headers["date"]).timestamp() - time.time()) > 29 * 365 * 86400
+    assert 1 <= took < 4
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert dated.text == load_model(linear_artifact).estimate([House(**FULL_EXAMPLE)])[0].model_dump_json()
     assert answers["statuses"] == {"200": 500}
 
 
