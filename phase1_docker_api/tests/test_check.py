@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from phase1_docker_api.check import (
     RESTART,
+    WRONG,
     check_phase,
     compared_with_offline,
     errors_explained,
@@ -117,7 +118,7 @@ def test_a_model_of_all_sales_is_not_measured_on_what_it_has_seen(
 
 
 @pytest.mark.parametrize(
-    "body", [{"problems": []}, {"problems": [{"field": "bedrooms", "hint": ""}]}, {"detail": "no"}]
+    "body", [{"problems": []}, {"problems": [{"field": f, "hint": ""} for _, f in WRONG.values()]}, {"detail": "no"}]
 )
 def test_refusals_without_a_field_and_a_hint_are_found(body: object) -> None:
     assert errors_explained(lying(422, body)).holds is False
