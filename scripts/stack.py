@@ -78,12 +78,14 @@ class Phase:
         """
         self.run.mkdir(parents=True, exist_ok=True)
         with self._one_at_a_time():
+            table = ports.of_phase(self.folder, ports.read_table(self.root))
             if self.is_running():
+                self._refuse_other(table)
                 print(f"• {self.folder} is already running at {self.url}")
                 return
             self.down()  # a stale state may still name living children
-            table = ports.of_phase(self.folder, ports.read_table(self.root))
             refuse_busy(table)
+            print(f"• starting {self.folder} …", flush=True)
             supervisor = self._start(table)
             try:
                 self._wait_until_ready(supervisor, table)
@@ -91,6 +93,13 @@ class Phase:
                 self.down()
                 raise
             print(f"✓ {self.folder} is ready at {self.url}")
+
+    def _refuse_other(self, table: dict[str, int]) -> None:
+        state = self._state()
+        if state and state.ports != table:
+            raise StackError(
+                f"{self.folder} runs at {self.url} already; to move it, first: make {self.folder.split('_')[0]}-down"
+            )
 
     def down(self) -> bool:
         """Stop what `up` started, and nothing else; say whether there was something to stop."""

@@ -121,6 +121,16 @@ def test_up_twice_leaves_the_first_running(course: Course) -> None:
     assert course.supervisor() == first
 
 
+def test_up_on_another_port_says_where_the_first_runs_instead_of_claiming_success(course: Course) -> None:
+    course.stack("up", "phase1_try")
+
+    second = course.stack("up", "phase1_try", PHASE1_API_PORT=str(free_port()))
+
+    assert second.returncode == 1
+    assert f"127.0.0.1:{course.port}" in second.stderr
+    assert "make phase1-down" in second.stderr
+
+
 def test_down_is_content_when_nothing_runs(course: Course) -> None:
     down = course.stack("down", "phase1_try")
 
