@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
@@ -22,7 +23,7 @@ from phase1_docker_api.artifact import load_model
 from phase1_docker_api.batching import LargeBatches, MicroBatcher
 from phase1_docker_api.errors import RefusalError, refuse
 from phase1_docker_api.middleware import RequestLog
-from phase1_docker_api.model import Card, HouseModel
+from phase1_docker_api.model import Answer, Card, HouseModel, Usable
 from phase1_docker_api.pages import page_routes
 from phase1_docker_api.reading import parse_house, parse_houses, read_body
 from phase1_docker_api.schemas import Estimate, Estimates, House, HouseColumns, HouseRecords, Refused
@@ -62,7 +63,7 @@ class Service:
 
     settings: Settings
     model: HouseModel
-    batcher: MicroBatcher[House, Estimate]
+    batcher: MicroBatcher[Usable, Answer]
     batches: LargeBatches
     ready: bool = True
 
@@ -94,7 +95,7 @@ def create_app(settings: Settings | None = None, model: HouseModel | None = None
     settings = settings or load_settings()
     model = model or load_model(settings.model_path)
     model.estimate([House(**MINIMAL_EXAMPLE), House(**FULL_EXAMPLE)])  # the first prediction is the slow one
-    batcher: MicroBatcher[House, Estimate] = MicroBatcher(model.estimate, quick=QUICK, max_waiting=settings.max_waiting)
+    batcher = MicroBatcher(model.answers, quick=QUICK, max_waiting=settings.max_waiting)
     app = FastAPI(
         title="House prices",
         version=version("phase1-docker-api"),
@@ -152,15 +153,15 @@ async def predict(request: Request) -> Response:
     service: Service = request.app.state.service
     settings = service.settings
     house = parse_house(await read_body(request, settings.max_body_bytes, settings.client_seconds))
-    estimate = await service.batcher.submit(house)
+    answer = await service.batcher.submit(service.model.usable(house.__dict__))
     request.scope["log"] |= {
         "event": "prediction_made",
-        "price_usd": estimate.price_usd,
-        "model_version": estimate.model_version,
-        "assumed": len(estimate.assumed),
-        "warnings": len(estimate.warnings),
+        "price_usd": answer["price_usd"],
+        "model_version": answer["model_version"],
+        "assumed": len(answer["assumed"]),
+        "warnings": len(answer["warnings"]),
     }
-    return _json(estimate.model_dump_json())
+    return _json(_encoded(answer))
 
 
 @router.post(
@@ -177,26 +178,28 @@ async def predict_batch(request: Request) -> Response:
     with service.batches.held_bytes() as keep:
         body = await read_body(request, settings.max_batch_body_bytes, settings.client_seconds, keep)
         async with service.batches.turn():
-            estimates = await _estimates(service, body)
-            answer = await service.batcher.run(estimates.model_dump_json)
+            answers = await _answers(service, body)
+            estimates = {"model_version": service.model.card.model_version, "estimates": answers}
+            content = await service.batcher.run(partial(_encoded, estimates))
     request.scope["log"] |= {
         "event": "batch_predicted",
-        "houses": len(estimates.estimates),
-        "model_version": estimates.model_version,
+        "houses": len(answers),
+        "model_version": service.model.card.model_version,
     }
-    return _json(answer)
+    return _json(content)
 
 
-async def _estimates(service: Service, body: bytes) -> Estimates:
+async def _answers(service: Service, body: bytes) -> list[Answer]:
     """Take turns with single requests, on the thread that answers them."""
-    in_turn = service.batcher.run
+    in_turn, model = service.batcher.run, service.model
     houses = await in_turn(partial(parse_houses, body))
-    for fields in await in_turn(partial(service.model.new_patterns, houses)):
-        await in_turn(partial(service.model.half_width, fields))
-    estimates: list[Estimate] = []
-    for start in range(0, len(houses), TURN):
-        estimates += await in_turn(partial(service.model.estimate, houses[start : start + TURN]))
-    return Estimates(model_version=service.model.card.model_version, estimates=estimates)
+    usable = await in_turn(lambda: list(map(model.usable, houses)))
+    for fields in await in_turn(partial(model.new_patterns, usable)):
+        await in_turn(partial(model.half_width, fields))
+    answers: list[Answer] = []
+    for start in range(0, len(usable), TURN):
+        answers += await in_turn(partial(model.answers, usable[start : start + TURN]))
+    return answers
 
 
 @router.get("/model", tags=["model"])
@@ -221,7 +224,12 @@ async def readyz(request: Request) -> Status:
     return Status(status="ready", model_version=service.model.card.model_version)
 
 
-def _json(content: str) -> Response:
+def _encoded(answer: Answer) -> bytes:
+    """Write as Estimate and Estimates would, without making objects of them."""
+    return to_json(answer, inf_nan_mode="null")
+
+
+def _json(content: bytes) -> Response:
     return Response(content, media_type="application/json")
 
 

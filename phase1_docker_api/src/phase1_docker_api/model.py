@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,14 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from phase1_docker_api.direct import Predict, direct_predict
-from phase1_docker_api.schemas import CATEGORIES, REQUIRED_FIELDS, Estimate, Given, House, Interval, Warned
+from phase1_docker_api.schemas import CATEGORIES, REQUIRED_FIELDS, Estimate, Fields, Given, House, Warned
 from phase1_docker_api.typical import Record, TypicalHouses
 
 Floats = NDArray[np.float64]
+# What a model can use of a house's fields, and warnings about the others.
+Usable = tuple[Record, list[Warned]]
+# An Estimate as plain data.
+Answer = dict[str, Any]
 MINIMAL = frozenset(REQUIRED_FIELDS)
 # From 1 USD to 72 billion: far outside of what it has seen, a linear model knows no bounds, and JSON no infinity.
 LOG_PRICE_LIMITS = (0.0, 25.0)
@@ -119,6 +124,7 @@ class HouseModel:
     calibration: Calibration
     card: Card
     _half_widths: dict[frozenset[str], float] = field(default_factory=dict, repr=False)
+    _factors: dict[frozenset[str], float] = field(default_factory=dict, repr=False)
 
     @cached_property
     def predict(self) -> Predict:
@@ -127,10 +133,18 @@ class HouseModel:
 
     def estimate(self, houses: Sequence[House]) -> list[Estimate]:
         """Price each house, in USD, with its interval, what was assumed and what to be wary of."""
-        known, warned = zip(*(self.usable(house.__dict__) for house in houses), strict=True)
-        complete = [self.typical.complete(record) for record in known]
-        prices = np.exp(self.predict(complete).clip(*LOG_PRICE_LIMITS)).tolist()
-        return list(map(self._answer, prices, known, complete, warned))
+        answers = self.answers([self.usable(house.__dict__) for house in houses])
+        return [Estimate.model_validate(answer) for answer in answers]
+
+    def answers(self, usable: Sequence[Usable]) -> list[Answer]:
+        """Give the same as plain data, for fields that were parted: making objects takes longer than predicting."""
+        known, warned = zip(*usable, strict=True)
+        every = len(self.card.fields)
+        complete = [record if len(record) == every else self.typical.complete(record) for record in known]
+        prices = np.exp(self.predict(complete))
+        factors = np.array([self._factor(frozenset(record)) for record in known])
+        usd = (np.round(amounts, 2).tolist() for amounts in (prices, prices / factors, prices * factors))
+        return list(map(self._answer, *usd, known, complete, warned))
 
     def estimate_log_prices(self, records: Sequence[Record]) -> tuple[Floats, Floats]:
         """The same as `estimate` in bulk: log prices, and half the width of their intervals."""
@@ -152,48 +166,59 @@ class HouseModel:
             self._half_widths[known] = conformal_quantile(errors, self.card.interval_level)
         return self._half_widths[known]
 
-    def new_patterns(self, houses: Sequence[House]) -> list[frozenset[str]]:
+    def _factor(self, known: frozenset[str]) -> float:
+        """What a price is divided by, and times, to get its interval."""
+        if known not in self._factors:
+            self._factors[known] = float(np.exp(self.half_width(known)))
+        return self._factors[known]
+
+    def new_patterns(self, usable: Sequence[Usable]) -> list[frozenset[str]]:
         """Name the sets of given fields whose interval was not asked for yet; each takes some milliseconds."""
-        patterns = {frozenset(self.usable(house.__dict__)[0]) for house in houses}
+        patterns = {frozenset(known) for known, _ in usable}
         return [pattern for pattern in patterns if pattern not in self._half_widths]
 
-    def usable(self, fields: Mapping[str, Given | None]) -> tuple[Record, list[Warned]]:
+    @cached_property
+    def _ranges(self) -> dict[str, tuple[float, float]]:
+        numbers = (name for name in self.card.fields if name not in CATEGORIES)
+        return {name: self.card.ranges.get(name, (-np.inf, np.inf)) for name in numbers}
+
+    @cached_property
+    def _categories(self) -> dict[str, frozenset[Given]]:
+        return {name: frozenset(self.card.categories[name]) for name in CATEGORIES if name in self.card.fields}
+
+    def usable(self, fields: Fields) -> Usable:
         """Part a house's fields into those the model can use and warnings about the others."""
+        ranges, categories = self._ranges, self._categories
         known: Record = {}
         warned: list[Warned] = []
         for name, value in fields.items():
             if value is None:
                 continue
-            if name not in self.card.fields:
+            if name in ranges:
+                known[name] = value
+                low, high = ranges[name]
+                if not low <= value <= high:  # type: ignore[operator]  # by the schema it is a number
+                    warned.append(_warned(name, "outside_training_range", f"{value:g} is outside {low:g} to {high:g}"))
+            elif name not in categories:
                 warned.append(
                     _warned(name, "not_used_by_model", "it was not, or hardly ever, known in the training data")
                 )
-            elif name in CATEGORIES and value not in self.card.categories[name]:
-                warned.append(_warned(name, "unknown_category", f"{value!r} was not in the training data"))
-            else:
+            elif value in categories[name]:
                 known[name] = value
-                warned += self._out_of_range(name, value)
+            else:
+                warned.append(_warned(name, "unknown_category", f"{value!r} was not in the training data"))
         return known, warned
 
-    def _out_of_range(self, name: str, value: Given) -> list[Warned]:
-        if name not in self.card.ranges:
-            return []
-        low, high = self.card.ranges[name]
-        if low <= float(value) <= high:
-            return []
-        return [_warned(name, "outside_training_range", f"{value:g} is outside {low:g} to {high:g}")]
-
-    def _answer(self, price: float, known: Record, complete: Record, warned: list[Warned]) -> Estimate:
-        factor = float(np.exp(self.half_width(frozenset(known))))
-        return Estimate(
-            price_usd=round(price, 2),
-            interval_usd=Interval(
-                low=round(price / factor, 2), high=round(price * factor, 2), level=self.card.interval_level
-            ),
-            model_version=self.card.model_version,
-            assumed={name: value for name, value in complete.items() if name not in known},
-            warnings=warned,
-        )
+    def _answer(
+        self, price: float, low: float, high: float, known: Record, complete: Record, warned: list[Warned]
+    ) -> Answer:
+        return {
+            "price_usd": price,
+            "interval_usd": {"low": low, "high": high, "level": self.card.interval_level},
+            "model_version": self.card.model_version,
+            "assumed": {} if complete is known else {n: value for n, value in complete.items() if n not in known},
+            "warnings": warned,
+        }
 
 
 def conformal_quantile(errors: Floats, level: float) -> float:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from phase1_docker_api.errors import RefusalError, problems_of, refuse
-from phase1_docker_api.schemas import House, HouseColumns, HouseRecords
+from phase1_docker_api.schemas import Fields, House, HouseColumns, HouseRecords
 
 JSON_TYPE = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
 MAX_PROBLEMS = 10
@@ -75,15 +75,15 @@ def parse_house(body: bytes) -> House:
     return _validated(House, _parsed(body))
 
 
-def parse_houses(body: bytes) -> list[House]:
-    """Make houses of records or columns, in order; one faulty value refuses them all, by row and field."""
+def parse_houses(body: bytes) -> list[Fields]:
+    """Give the fields of records or columns, in order; one faulty value refuses them all, by row and field."""
     raw = _parsed(body)
     if isinstance(raw, dict) and "columns" in raw:
         return _from_columns(_validated(HouseColumns, raw))
-    return _validated(HouseRecords, raw).houses
+    return [house.__dict__ for house in _validated(HouseRecords, raw).houses]
 
 
-def _from_columns(body: HouseColumns) -> list[House]:
+def _from_columns(body: HouseColumns) -> list[Fields]:
     columns = {name: column for name, column in body.columns.__dict__.items() if column is not None}
     rows = len(columns["land_area_sqft"])
     for name, column in columns.items():
@@ -94,7 +94,7 @@ def _from_columns(body: HouseColumns) -> list[House]:
                 f"{len(column)} values, but land_area_sqft has {rows}",
                 "send one value a house",
             )
-    return [House(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _parsed(body: bytes) -> Any:

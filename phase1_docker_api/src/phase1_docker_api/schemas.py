@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
@@ -94,6 +95,8 @@ UNITS: dict[str, str] = {
 }
 
 Given = bool | int | float | str
+# A house's fields after they were checked.
+Fields = Mapping[str, Given | None]
 MAX_BATCH_ROWS = 10_000
 
 
