@@ -111,6 +111,34 @@ def peak_memory_mib(served: Served) -> Iterator[list[float]]:
             over = True
 
 
+# The first test of all: memory that a service had once, and keeps, would hide what it takes now.
+def test_a_body_of_a_hundred_megabytes_costs_less_than_five(served: Served) -> None:
+    ask(served, HOUSE, connections=8, count=500)
+    start_mib = served.memory_mib
+
+    costs_mib = {
+        (path, framing): most_memory_while_it_comes(served, path, framing) - start_mib
+        for path in ("/predict", "/predict/batch")
+        for framing in ("Content-Length: 100000000", "Transfer-Encoding: chunked")
+    }
+
+    assert max(costs_mib.values()) < 5, costs_mib
+
+
+def most_memory_while_it_comes(served: Served, path: str, framing: str) -> float:
+    """Send 100 MB, or as much as the service takes, and look at its memory after each piece."""
+    head = f"POST {path} HTTP/1.1\r\nHost: house\r\nContent-Type: application/json\r\n{framing}\r\n\r\n".encode()
+    piece = b" " * 50_000
+    sent = b"%x\r\n%s\r\n" % (len(piece), piece) if "chunked" in framing else piece
+    peak_mib = 0.0
+    with served.connect() as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(head)
+        for _ in range(2000):
+            connection.sendall(sent)
+            peak_mib = max(peak_mib, served.memory_mib)
+    return peak_mib
+
+
 async def dawdle(served: Served, beginning: bytes) -> tuple[float, bytes]:
     """Send a byte a second until the service has enough of it; give the seconds it took, and what it said."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
@@ -189,34 +217,6 @@ def test_ten_times_more_than_it_can_answer_is_refused_in_form_and_forgotten_at_o
 def is_normal(answers: dict[str, Any], before: dict[str, Any]) -> bool:
     """Nothing is refused, and nobody waits longer than before the flood."""
     return set(answers["statuses"]) == {"200"} and answers["p99_ms"] < 3 * before["p99_ms"] + 10
-
-
-def test_a_body_of_a_hundred_megabytes_costs_less_than_five(linear_artifact: Path) -> None:
-    piece = b" " * 50_000
-    with running_service(linear_artifact) as (url, process):
-        fresh = Served(url, process.pid)
-        ask(fresh, HOUSE, connections=8, count=500)
-        start_mib = fresh.memory_mib
-        costs_mib = {
-            (path, framing): flood_with_a_body(fresh, path, framing, piece, 2000) - start_mib
-            for path in ("/predict", "/predict/batch")
-            for framing in ("Content-Length: 100000000", "Transfer-Encoding: chunked")
-        }
-
-    assert max(costs_mib.values()) < 5, costs_mib
-
-
-def flood_with_a_body(served: Served, path: str, framing: str, piece: bytes, pieces: int) -> float:
-    """Send the body as long as the service takes it; give the most memory it had meanwhile, in MiB."""
-    head = f"POST {path} HTTP/1.1\r\nHost: house\r\nContent-Type: application/json\r\n{framing}\r\n\r\n".encode()
-    sent = b"%x\r\n%s\r\n" % (len(piece), piece) if "chunked" in framing else piece
-    peak_mib = 0.0
-    with served.connect() as connection, contextlib.suppress(ConnectionError):
-        connection.sendall(head)
-        for _ in range(pieces):
-            connection.sendall(sent)
-            peak_mib = max(peak_mib, served.memory_mib)
-    return peak_mib
 
 
 def test_two_thousand_connections_opened_and_dropped_leave_nothing_open(served: Served) -> None:
@@ -353,11 +353,11 @@ def test_half_a_million_requests_leave_the_memory_as_it_was(linear_artifact: Pat
     assert len(patterns) == 1024
     with running_service(linear_artifact) as (url, process):
         service = Served(url, process.pid)
-        ask(service, *mix, connections=16, count=50_000)
+        ask(service, *mix, connections=8, count=50_000)
         warm_mib = service.memory_mib
-        answers = ask(service, *mix, connections=16, count=500_000)
+        answers = ask(service, *mix, connections=8, count=500_000)
         grown_mib = service.memory_mib - warm_mib
 
+    assert grown_mib < 5
     assert set(answers["statuses"]) == {"200", "422"}
     assert sum(answers["statuses"].values()) == 500_000
-    assert grown_mib < 5
