@@ -13,6 +13,7 @@ from phase1_docker_api.api import create_app
 from phase1_docker_api.cli import cli
 from phase1_docker_api.launch import free_port
 from phase1_docker_api.model import HouseModel
+from phase1_docker_api.schemas import House
 from phase1_docker_api.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -97,6 +98,43 @@ def test_the_routes_of_the_table_are_those_of_the_service(linear_model: HouseMod
     named = set(re.findall(r"`((?:GET|POST) /[a-z/]+)`", REFERENCE))
 
     assert named == routes | {"GET /docs"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.id.md"])
+def test_the_figures_of_the_models_are_those_they_reach(
+    linear_model: HouseModel, trees_model: HouseModel, page: str
+) -> None:
+    columns = [
+        (linear_model, "complete"),
+        (trees_model, "complete"),
+        (trees_model, "minimal"),
+        (trees_model, "baseline"),
+    ]
+    text = (ROOT / "phase1_docker_api" / page).read_text().replace(",", ".")
+
+    table = dict(re.findall(r"^\| (20\d\d) \| (.* %.*) \|$", text, re.MULTILINE))
+
+    assert set(table) == {s.period for s in trees_model.card.scores if len(s.period) == 4}
+    for year, cells in table.items():
+        scores = [
+            s for model, request in columns for s in model.card.scores if (s.period, s.request) == (year, request)
+        ]
+        errors = [float(stated.split(" %")[0]) for stated in cells.split(" | ")]
+        inside = [float(share) for share in re.findall(r"\((\d+) %\)", cells)]
+        assert errors == pytest.approx([s.median_abs_error_pct for s in scores], abs=0.1)
+        assert inside == pytest.approx([100 * s.coverage for s in scores if s.coverage is not None], abs=1)
+
+
+def test_the_price_that_the_readme_shows_is_the_price_that_is_answered(trees_model: HouseModel) -> None:
+    (estimate,) = trees_model.estimate([House(land_area_sqft=5000, bedrooms=3)])
+
+    shown = re.search(
+        r'"price_usd":([\d.]+),"interval_usd":{"low":([\d.]+),"high":([\d.]+)', (ROOT / "README.md").read_text()
+    )
+
+    assert shown
+    answered = (estimate.price_usd, estimate.interval_usd.low, estimate.interval_usd.high)
+    assert tuple(map(float, shown.groups())) == pytest.approx(answered, rel=0.01)
 
 
 @pytest.mark.parametrize("package", ["fastapi", "scikit-learn", "pandas"])

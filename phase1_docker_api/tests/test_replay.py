@@ -41,4 +41,8 @@ def test_the_demo_shows_a_frozen_model_failing_and_a_retrained_one_holding(tmp_p
     assert min(errors["frozen"][48:]) >= 33
     assert max(errors["retrained"]) < 20
     assert (tmp_path / "chart.png").stat().st_size > 10_000
+    shown = (Path(__file__).parents[2] / "README.md").read_text()
+    for line in done.output.splitlines():
+        if line.startswith(("  2012-01 ", "  2016-12 ", "The frozen model")):
+            assert line in shown, "README.md shows what the demo prints"
     assert "data:image/png;base64," in (tmp_path / "report.html").read_text()
