@@ -184,6 +184,15 @@ def test_a_value_outside_what_was_seen_in_training_is_warned_of(trees_model: Hou
     assert [(w.field, w.code) for w in estimate.warnings] == [("land_area_sqft", "outside_training_range")]
 
 
+def test_a_house_beyond_all_bounds_still_gets_a_finite_price(linear_model: HouseModel) -> None:
+    palace = House(land_area_sqft=10_000_000, bedrooms=20, living_area_sqft=100_000, bathrooms=20, build_grade=13)
+
+    (estimate,) = linear_model.estimate([palace])
+
+    assert 0 < estimate.price_usd <= estimate.interval_usd.high < 1e12
+    assert {w.field for w in estimate.warnings} >= {"land_area_sqft", "living_area_sqft"}
+
+
 def test_the_conformal_quantile_is_the_rank_the_method_asks_for() -> None:
     errors = np.arange(1.0, 100.0)  # 99 errors: the 90th smallest
 

@@ -226,7 +226,7 @@ async def readyz(request: Request) -> Status:
 
 def _encoded(answer: Answer) -> bytes:
     """Write as Estimate and Estimates would, without making objects of them."""
-    return to_json(answer, inf_nan_mode="null")
+    return to_json(answer)
 
 
 def _json(content: bytes) -> Response:

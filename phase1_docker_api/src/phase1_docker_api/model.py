@@ -141,7 +141,7 @@ class HouseModel:
         known, warned = zip(*usable, strict=True)
         every = len(self.card.fields)
         complete = [record if len(record) == every else self.typical.complete(record) for record in known]
-        prices = np.exp(self.predict(complete))
+        prices = np.exp(self.predict(complete).clip(*LOG_PRICE_LIMITS))
         factors = np.array([self._factor(frozenset(record)) for record in known])
         usd = (np.round(amounts, 2).tolist() for amounts in (prices, prices / factors, prices * factors))
         return list(map(self._answer, *usd, known, complete, warned))
