@@ -180,16 +180,3 @@ def test_a_body_that_is_announced_first_is_asked_for(connection: socket.socket) 
 
     assert asked == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert answers_on(connection) == [b"200", b"200"]
-
-
-def test_clients_that_dawdle_leave_room_for_others(service: tuple[str, psutil.Process]) -> None:
-    url = httpx.URL(service[0])
-    with contextlib.ExitStack() as open_connections:
-        for _ in range(200):
-            slow = open_connections.enter_context(socket.create_connection((url.host, url.port or 0), timeout=10))
-            slow.sendall(HEAD + b"Content-Length: 1000\r\n\r\n" + HOUSE)
-        started = time.perf_counter()
-        answer = httpx.post(f"{service[0]}/predict", json=json.loads(HOUSE))
-
-    assert answer.status_code == 200
-    assert time.perf_counter() - started < 10
