@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,6 +103,27 @@ def test_what_is_scored_is_what_is_served_also_for_an_unknown_area(
 
     assert np.exp(log_prices).round(2).tolist() == [e.price_usd for e in estimates]
     assert np.exp(log_prices + half_widths) == pytest.approx([e.interval_usd.high for e in estimates])
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"neighborhood": "Z99"},
+        {"neighborhood": None},
+        {"land_area_sqft": 9_999_999.0},
+        {"land_area_sqft": 200.0},
+        {"year_built": None},
+    ],
+    ids=str,
+)
+def test_one_odd_house_of_a_batch_is_seen_as_it_is_alone(
+    trees_model: HouseModel, seattle_sales: pd.DataFrame, odd: dict[str, Any]
+) -> None:
+    houses = [House(**record).__dict__ for record in records_of(seattle_sales.head(20))]
+    houses[7] = houses[7] | odd
+
+    assert trees_model.usable_each(houses) == [trees_model.usable(house) for house in houses]
+    assert trees_model.usable(houses[7]) != (houses[7], [])
 
 
 def test_another_seed_is_another_version(seattle_sales: pd.DataFrame) -> None:

@@ -193,7 +193,7 @@ async def _answers(service: Service, body: bytes) -> list[Answer]:
     """Take turns with single requests, on the thread that answers them."""
     in_turn, model = service.batcher.run, service.model
     houses = await in_turn(partial(parse_houses, body))
-    usable = await in_turn(lambda: list(map(model.usable, houses)))
+    usable = await in_turn(partial(model.usable_each, houses))
     for fields in await in_turn(partial(model.new_patterns, usable)):
         await in_turn(partial(model.half_width, fields))
     answers: list[Answer] = []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,10 +139,10 @@ class HouseModel:
     def answers(self, usable: Sequence[Usable]) -> list[Answer]:
         """Give the same as plain data, for fields that were parted: making objects takes longer than predicting."""
         known, warned = zip(*usable, strict=True)
-        every = len(self.card.fields)
+        every, narrow = len(self.card.fields), self._factor(frozenset(self.card.fields))
         complete = [record if len(record) == every else self.typical.complete(record) for record in known]
         prices = np.exp(self.predict(complete).clip(*LOG_PRICE_LIMITS))
-        factors = np.array([self._factor(frozenset(record)) for record in known])
+        factors = np.array([narrow if len(r) == every else self._factor(frozenset(r)) for r in known])
         usd = (np.round(amounts, 2).tolist() for amounts in (prices, prices / factors, prices * factors))
         return list(map(self._answer, *usd, known, complete, warned))
 
@@ -174,7 +174,7 @@ class HouseModel:
 
     def new_patterns(self, usable: Sequence[Usable]) -> list[frozenset[str]]:
         """Name the sets of given fields whose interval was not asked for yet; each takes some milliseconds."""
-        patterns = {frozenset(known) for known, _ in usable}
+        patterns = {frozenset(known) for known, _ in usable if len(known) < len(self.card.fields)}
         return [pattern for pattern in patterns if pattern not in self._half_widths]
 
     @cached_property
@@ -208,6 +208,28 @@ class HouseModel:
             else:
                 warned.append(_warned(name, "unknown_category", f"{value!r} was not in the training data"))
         return known, warned
+
+    def usable_each(self, houses: Sequence[Fields]) -> list[Usable]:
+        """Do the same for many houses with the same fields, column by column: most columns hold no doubtful value."""
+        columns = zip(*(fields.values() for fields in houses), strict=True)
+        doubtful = {
+            row for name, column in zip(houses[0], columns, strict=True) for row in self._doubtful(name, column)
+        }
+        return [
+            self.usable(fields) if row in doubtful else (cast(Record, fields), []) for row, fields in enumerate(houses)
+        ]
+
+    def _doubtful(self, name: str, column: Sequence[Any]) -> Iterable[int]:
+        """Name the rows whose value is missing, unknown, out of range or of no use."""
+        if name in self._categories:
+            known = self._categories[name]
+            return () if known.issuperset(column) else (row for row, value in enumerate(column) if value not in known)
+        if name not in self._ranges or None in column:
+            return range(len(column))
+        low, high = self._ranges[name]
+        if low <= min(column) and max(column) <= high:
+            return ()
+        return (row for row, value in enumerate(column) if not low <= value <= high)
 
     def _answer(
         self, price: float, low: float, high: float, known: Record, complete: Record, warned: list[Warned]
