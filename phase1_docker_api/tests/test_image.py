@@ -21,6 +21,7 @@ import pandas as pd
 import pytest
 from container import HARDENED, IMAGE, require_engine
 from phase1_docker_api.artifact import load_model
+from phase1_docker_api.check import image_runs
 from phase1_docker_api.launch import free_port
 from phase1_docker_api.sales import records_of
 from phase1_docker_api.schemas import House
@@ -279,6 +280,15 @@ def test_it_stops_at_once_when_it_has_only_begun_to_start(image: str) -> None:
 
     assert took < 5
     assert code == "143", "it ended by the signal, and was not killed"
+
+
+def test_the_check_of_a_phase_leaves_no_container_behind(image: str) -> None:
+    before = docker("ps", "--all", "--quiet").stdout
+
+    finding = image_runs(image)
+
+    assert finding.holds, finding.seen
+    assert docker("ps", "--all", "--quiet").stdout == before
 
 
 def test_make_runs_it_and_stops_it() -> None:

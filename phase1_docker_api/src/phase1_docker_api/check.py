@@ -178,7 +178,7 @@ def _container(image: str) -> Iterator[tuple[str, str]]:
         published = _docker("port", container, "5000").stdout.split()
         yield (f"http://{published[0]}", "") if published else ("", "it ended at once")
     finally:
-        _docker("stop", "--timeout", "10", container)
+        _docker("rm", "--force", container)
 
 
 def _first_answer(url: str, patience_s: float = 30) -> str:
