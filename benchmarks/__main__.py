@@ -92,12 +92,14 @@ def run(peers: tuple[Peer, ...], rounds: int, seconds: float) -> dict[str, list[
 def _prepare(peers: tuple[Peer, ...], folder: Path) -> None:
     say("training on the sales of 2010 and 2011")
     train = [sys.executable, "-m", "benchmarks.prepare", str(SALES), str(folder)]
-    subprocess.run(train, cwd=ROOT, check=True)  # noqa: S603 - our own
+    subprocess.run(train, cwd=ROOT, check=True, start_new_session=True)  # noqa: S603 - our own
     for peer in peers:
         if peer.prepare:
             say(f"giving the model to {peer.name}")
             program = ["python", str(FOLDER / peer.prepare)]
-            subprocess.run(program, cwd=folder, env=activated(peer), check=True, capture_output=True)  # noqa: S603
+            subprocess.run(  # noqa: S603 - our own
+                program, cwd=folder, env=activated(peer), check=True, capture_output=True, start_new_session=True
+            )
 
 
 def summary(taken: dict[str, list[dict[str, Figures]]]) -> dict[str, Any]:

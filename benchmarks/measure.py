@@ -145,7 +145,12 @@ def _load(server: psutil.Process, port: int, requests: list[str], connections: i
     before = _cpu_s(server)
     with _pinned(1):
         client = subprocess.run(  # noqa: S603 - our own
-            command, cwd=ROOT, input=json.dumps(asked).encode(), stdout=subprocess.PIPE, check=True
+            command,
+            cwd=ROOT,
+            input=json.dumps(asked).encode(),
+            stdout=subprocess.PIPE,
+            check=True,
+            start_new_session=True,
         )
     spent = _cpu_s(server) - before
     figures: Figures = json.loads(client.stdout)
