@@ -169,7 +169,7 @@ def test_it_holds_what_serving_needs_and_nothing_else(image: str) -> None:
     )
     names = " -o ".join(f"-name '{name}'" for name in unneeded.split())
 
-    found = shell(f"find /app /code /model /work /root /home /tmp /usr/local {names} 2>/dev/null; ls /tmp")
+    found = shell(f"find /app /code /model /build /root /home /tmp /usr/local {names} 2>/dev/null; ls /tmp")
     compilers = shell("for name in cc gcc g++ c++ clang ld make cargo; do command -v $name; done; true")
     writable = shell("find /app /code /model ! -type l -perm -o=w")
     unreadable = shell("find /app /code /model ! -type l ! -perm -o=r")
