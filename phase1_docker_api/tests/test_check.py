@@ -166,4 +166,4 @@ def test_an_image_that_answers_gets_its_tick_and_its_container_is_stopped(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
     assert image_runs(IMAGE).holds is True
-    assert "stop --timeout 10 c0ffee" in calls.read_text()
+    assert "rm --force c0ffee" in calls.read_text()
