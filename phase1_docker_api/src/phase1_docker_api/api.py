@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -54,6 +54,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     422: {"model": Refused, "description": "The body has faulty fields; each is named, with a hint."},
     503: {"model": Refused, "description": "Too many requests wait; try again."},
 }
+AnswerAll = Callable[[Sequence[Usable]], list[Answer]]
 NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Refused, "description": "The service is stopping."}}
 
 
@@ -63,6 +64,7 @@ class Service:
 
     settings: Settings
     model: HouseModel
+    answer_all: AnswerAll
     batcher: MicroBatcher[Usable, Answer]
     batches: LargeBatches
     ready: bool = True
@@ -84,18 +86,25 @@ class Status(BaseModel):
     model_version: str
 
 
-def create_app(settings: Settings | None = None, model: HouseModel | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None,
+    model: HouseModel | None = None,
+    on_answers: Callable[[Sequence[Answer]], None] | None = None,
+) -> FastAPI:
     """Build the service around the model at `settings.model_path`, or the one given.
+
+    `on_answers` is shown all answers that were made in one go, on the thread that made them.
 
     Raises:
         SettingsError: the environment has a wrong setting.
         ArtifactError: there is no whole model to serve.
 
     """
-    settings = settings or load_settings()
+    settings = settings or load_settings(Settings)
     model = model or load_model(settings.model_path)
     model.estimate([House(**MINIMAL_EXAMPLE), House(**FULL_EXAMPLE)])  # the first prediction is the slow one
-    batcher = MicroBatcher(model.answers, quick=QUICK, max_waiting=settings.max_waiting)
+    answer_all = _watched(model.answers, on_answers) if on_answers else model.answers
+    batcher = MicroBatcher(answer_all, quick=QUICK, max_waiting=settings.max_waiting)
     app = FastAPI(
         title="House prices",
         version=version("phase1-docker-api"),
@@ -106,7 +115,7 @@ def create_app(settings: Settings | None = None, model: HouseModel | None = None
     batches = LargeBatches(
         max_waiting=settings.max_batches, max_bytes=settings.max_batches * settings.max_batch_body_bytes
     )
-    app.state.service = Service(settings, model, batcher, batches)
+    app.state.service = Service(settings, model, answer_all, batcher, batches)
     # Before FastAPI's own route of the same path, which documents it: this one skips the search through all
     # routes and the machinery of dependencies, which cost more than the prediction and are of no use here.
     app.router.routes.insert(0, PlainRoute("/predict", predict, methods=["POST"], include_in_schema=False))
@@ -118,6 +127,15 @@ def create_app(settings: Settings | None = None, model: HouseModel | None = None
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
     _describe_bodies(app)
     return app
+
+
+def _watched(answer_all: AnswerAll, watch: Callable[[Sequence[Answer]], None]) -> AnswerAll:
+    def answer_and_show(usable: Sequence[Usable]) -> list[Answer]:
+        answers = answer_all(usable)
+        watch(answers)
+        return answers
+
+    return answer_and_show
 
 
 @asynccontextmanager
@@ -198,7 +216,7 @@ async def _answers(service: Service, body: bytes) -> list[Answer]:
         await in_turn(partial(model.half_width, fields))
     answers: list[Answer] = []
     for start in range(0, len(usable), TURN):
-        answers += await in_turn(partial(model.answers, usable[start : start + TURN]))
+        answers += await in_turn(partial(service.answer_all, usable[start : start + TURN]))
     return answers
 
 

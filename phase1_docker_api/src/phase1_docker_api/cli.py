@@ -294,9 +294,9 @@ def serve(**options: Any) -> None:
     from phase1_docker_api.api import create_app
     from phase1_docker_api.logs import configure_logging
     from phase1_docker_api.server import run
-    from phase1_docker_api.settings import load_settings
+    from phase1_docker_api.settings import Settings, load_settings
 
-    settings = load_settings(**{name: value for name, value in options.items() if value is not None})
+    settings = load_settings(Settings, **{name: value for name, value in options.items() if value is not None})
     app = create_app(settings)
     configure_logging(settings.log_level)
     run(app, settings)

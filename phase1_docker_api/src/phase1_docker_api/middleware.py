@@ -15,7 +15,8 @@ from phase1_docker_api.logs import get_logger
 from phase1_docker_api.schemas import Problem, Refused
 
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-QUIET_PATHS = {"/healthz", "/readyz"}
+# What machines ask every few seconds.
+QUIET_PATHS = {"/healthz", "/readyz", "/metrics"}
 
 
 class RequestLog:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,15 +42,18 @@ class Settings(BaseSettings):
     grace_seconds: int = Field(20, ge=1, le=300, description="Then: how long requests in flight may take to end.")
 
 
-def load_settings(**overrides: Any) -> Settings:
-    """Read the environment; `overrides` win over it.
+Kind = TypeVar("Kind", bound=Settings)
+
+
+def load_settings(kind: type[Kind], **overrides: Any) -> Kind:
+    """Read a service's settings from the environment; `overrides` win over it.
 
     Raises:
         SettingsError: names each variable with a wrong value.
 
     """
     try:
-        return Settings(**overrides)
+        return kind(**overrides)
     except ValidationError as error:
         wrong = [f"{PREFIX}{str(e['loc'][0]).upper()}={e['input']}: {e['msg']}" for e in error.errors()]
         raise SettingsError("\n".join(wrong)) from error
