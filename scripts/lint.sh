@@ -25,7 +25,7 @@ types() {
 no_private_places() {
     local found=0
     grep -nE '://|^--?(index|extra-index|find-links|trusted)' requirements*.txt phase*/requirements*.txt && found=1
-    grep -nE '(index|registry|find-links|proxy)[a-z-]*"? *[=:]|tool\.uv\.(index|sources)' \
+    grep -nE '(index|registry|find-links|proxy)[a-z-]*"? *[=:]|tool\.uv\.index|\{ *(url|git|path|index) *=' \
         pyproject.toml phase*/pyproject.toml .pre-commit-config.yaml && found=1
     git grep -nE '(^|[^[:alnum:]_.~-])/(root|home|Users)/[[:alnum:]]' -- '*.txt' '*.toml' '*.yml' '*.yaml' '*.json' '*.env' && found=1
     return $found
@@ -42,6 +42,7 @@ done
 check "mypy benchmarks" "$bin/mypy" -p benchmarks
 check "shellcheck" "$bin/shellcheck" scripts/*.sh scripts/uv .ci/run
 check "hadolint" "$bin/hadolint" phase*/Dockerfile
+check "manifests" scripts/lint_manifests.sh
 check "zizmor" "$bin/zizmor" --offline --pedantic --strict-collection --quiet --no-progress .github
 check "workflow schema" "$bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml
 check "dependabot schema" "$bin/check-jsonschema" --builtin-schema vendor.dependabot .github/dependabot.yml
