@@ -1,0 +1,3 @@
+module rollcheck
+
+go 1.26

@@ -1,0 +1,116 @@
+package main
+
+// What somebody sees who watches.
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+// good is a good answer at a moment, by a version.
+func good(at time.Duration, version string) outcome {
+	return outcome{at: at, latency: 3100 * time.Microsecond, version: version}
+}
+
+func TestTheProgressLineSaysHowItGoes(t *testing.T) {
+	tally := newTally()
+	for range 35 {
+		tally.add(good(0, "v1"))
+	}
+	for range 15 {
+		tally.add(good(0, "v2"))
+	}
+
+	line := progressLine(12*time.Second, time.Second, tally)
+
+	if want := "   12 s   50/s   50 ok   0 lost   p50 3.1 ms   p99 3.1 ms   v1 70 %   v2 30 %"; line != want {
+		t.Errorf("\n%q, not\n%q", line, want)
+	}
+}
+
+func TestTheNextProgressLineForgetsTheOneBeforeButNotTheSums(t *testing.T) {
+	tally := newTally()
+	tally.add(good(0, "v1"))
+	progressLine(time.Second, time.Second, tally)
+
+	line := progressLine(2*time.Second, time.Second, tally)
+
+	if want := "    2 s   0/s   1 ok   0 lost   no good answer"; line != want {
+		t.Errorf("%q", line)
+	}
+}
+
+func TestEachEventIsToldOnce(t *testing.T) {
+	tally := newTally()
+	refused := outcome{loss: &loss{kindConnect, "connection refused"}}
+	var events []string
+	for _, o := range []outcome{good(0, "v1"), good(1, "v1"), refused, refused, good(2, "v2")} {
+		if event := tally.add(o); event != "" {
+			events = append(events, event)
+		}
+	}
+
+	got := strings.Join(events, "; ")
+
+	if got != "first answer of v1; first loss of kind connect: connection refused; first answer of v2" {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestAVersionThatFellSilentIsToldOnceAndSoIsItsReturn(t *testing.T) {
+	tally := newTally()
+	tally.add(good(time.Second, "v1"))
+	tally.add(good(9*time.Second, "v2"))
+
+	first, second := tally.newlySilent(10*time.Second), tally.newlySilent(11*time.Second)
+	event := tally.add(good(12*time.Second, "v1"))
+
+	if len(first) != 1 || first[0] != "v1" || len(second) != 0 || event != "v1 answers again" {
+		t.Errorf("%v, %v, %q", first, second, event)
+	}
+}
+
+func TestATerminalHasOneLineThatChangesAndALogHasMany(t *testing.T) {
+	var screen, log bytes.Buffer
+
+	for _, l := range []*live{{w: &screen, terminal: true}, {w: &log}} {
+		l.progress("one")
+		l.event(1200*time.Millisecond, "happened")
+		l.progress("two")
+		l.end()
+	}
+
+	if log.String() != "one\n    1.2 s   happened\ntwo\n" {
+		t.Errorf("log: %q", log.String())
+	}
+	if s := screen.String(); strings.Count(s, "\n") != 1 || strings.Count(s, "\r") != 4 || !strings.HasSuffix(s, "\r\x1b[K") {
+		t.Errorf("screen: %q", s)
+	}
+}
+
+func TestCollectShowsAVersionsLastAnswer(t *testing.T) {
+	var shown bytes.Buffer
+	tally := newTally()
+	tally.started = time.Now().Add(-20 * time.Second) // as if it had begun then
+	outcomes := make(chan outcome, 1)
+	outcomes <- good(3*time.Second, "v1")
+	time.AfterFunc(200*time.Millisecond, func() { close(outcomes) })
+
+	collect(outcomes, tally, &live{w: &shown, every: 50 * time.Millisecond})
+
+	if s := shown.String(); strings.Count(s, "    3.0 s   last answer of v1\n") != 1 || !strings.Contains(s, "1 ok   0 lost") {
+		t.Errorf("%s", s)
+	}
+}
+
+func TestQuietMeansNoLiveLines(t *testing.T) {
+	url, _ := serve(t, saying(200, goodBody))
+
+	_, _, shown := check(t, "-quiet", "-requests", "3", url)
+
+	if strings.Contains(shown, "first answer") || !strings.Contains(shown, "nothing lost") {
+		t.Errorf("%s", shown)
+	}
+}
