@@ -17,20 +17,23 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
-import skops.io
+from phase1_docker_api.arrays import to_arrays
 from phase1_docker_api.artifact import CURRENT, DRAFT, FILES, SUMS, load_model, save_model
 from phase1_docker_api.errors import ArtifactError
 from phase1_docker_api.model import HouseModel
 from phase1_docker_api.sales import records_of
 from phase1_docker_api.schemas import House
 from phase1_docker_api.testing import SEATTLE
-from sklearn.base import clone
-from sklearn.linear_model import Ridge
+from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import Lasso, Ridge
+from sklearn.pipeline import make_pipeline
 
 DYING = Path(__file__).with_name("dying_saves.py")
 
@@ -55,6 +58,16 @@ def reseal(artifact: Path) -> None:
     """Write digests that fit what is there, as anyone can who can write there."""
     lines = [f"{hashlib.sha256((artifact / name).read_bytes()).hexdigest()}  {name}\n" for name in FILES]
     (artifact / SUMS).write_text("".join(lines))
+
+
+def read_arrays(artifact: Path) -> dict[str, np.ndarray]:
+    with np.load(artifact / "model.npz", allow_pickle=False) as file:
+        return dict(file)
+
+
+def write_arrays(artifact: Path, arrays: dict[str, Any]) -> None:
+    np.savez(artifact / "model.npz", **arrays)
+    reseal(artifact)
 
 
 def drafts(store: Path) -> list[Path]:
@@ -87,12 +100,46 @@ def test_the_digests_have_the_form_that_sha256sum_checks(linear_artifact: Path) 
 
 
 @pytest.mark.parametrize("estimator", ["trees", "linear"])
-def test_no_part_of_a_saved_pipeline_is_a_pickle(request: pytest.FixtureRequest, estimator: str) -> None:
-    with zipfile.ZipFile(request.getfixturevalue(f"{estimator}_artifact") / "model.skops") as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
+def test_a_saved_pipeline_is_numbers_and_text_and_nothing_else(request: pytest.FixtureRequest, estimator: str) -> None:
+    arrays = read_arrays(request.getfixturevalue(f"{estimator}_artifact"))
 
-    assert {Path(name).suffix for name in parts} <= {".json", ".npy"}
-    assert not [name for name, content in parts.items() if content.startswith(b"\x80")]  # how a pickle begins
+    assert {array.dtype.kind for array in arrays.values()} <= set("Uif" + "V" * (estimator == "trees"))
+    assert not [name for name, array in arrays.items() if array.dtype.hasobject]
+
+
+@pytest.mark.parametrize("estimator", ["trees", "linear"])
+def test_a_loaded_pipeline_is_scikit_learn_s_own_and_predicts_as_before_to_the_last_bit(
+    request: pytest.FixtureRequest, seattle_sales: pd.DataFrame, estimator: str
+) -> None:
+    model: HouseModel = request.getfixturevalue(f"{estimator}_model")
+    records = records_of(seattle_sales.sample(300, random_state=4))
+
+    loaded = load_model(request.getfixturevalue(f"{estimator}_artifact"))
+
+    for ours, theirs in ((model.pipeline, loaded.pipeline), (model.calibration.twin, loaded.calibration.twin)):
+        assert np.array_equal(ours.predict(records), theirs.predict(records))
+        assert [type(step) for step in ours] == [type(step) for step in theirs]
+        assert repr(ours) == repr(theirs)
+
+
+def test_a_loaded_tree_is_the_tree_that_was_saved(trees_model: HouseModel, trees_artifact: Path) -> None:
+    def trees(model: HouseModel) -> list[dict[str, Any]]:
+        return [tree.tree_.__getstate__() for tree in model.pipeline[-1].estimators_.ravel()]
+
+    for before, after in zip(trees(trees_model), trees(load_model(trees_artifact)), strict=True):
+        assert {name: np.array_equal(before[name], after[name]) for name in before} == dict.fromkeys(before, True)
+
+
+@pytest.mark.parametrize(
+    ("last", "says"),
+    [(Lasso(), "add it to FORMS"), (GradientBoostingRegressor(n_estimators=1, init=Ridge()), "a parameter is more")],
+    ids=repr,
+)
+def test_a_pipeline_that_cannot_be_saved_is_told_why(last: Any, says: str) -> None:
+    pipeline = make_pipeline(DictVectorizer(sparse=False), last).fit([{"bedrooms": n} for n in range(9)], range(9))
+
+    with pytest.raises(ArtifactError, match=says):
+        to_arrays(pipeline)
 
 
 def test_the_newest_model_is_current_and_older_ones_stay(tmp_path: Path, linear_model: HouseModel) -> None:
@@ -209,7 +256,7 @@ def test_the_bomb_of_the_next_tests_goes_off_when_it_is_unpickled(tmp_path: Path
 
 
 def test_a_pickle_under_the_model_s_name_is_refused_and_runs_nothing(artifact: Path, tmp_path: Path) -> None:
-    (artifact / "model.skops").write_bytes(pickle.dumps(Bomb(tmp_path / "trace")))
+    (artifact / "model.npz").write_bytes(pickle.dumps(Bomb(tmp_path / "trace")))
     reseal(artifact)
 
     with pytest.raises(ArtifactError, match="is not what was saved here"):
@@ -217,55 +264,147 @@ def test_a_pickle_under_the_model_s_name_is_refused_and_runs_nothing(artifact: P
     assert not (tmp_path / "trace").exists()
 
 
-@pytest.mark.parametrize("disguise", ["alone", "in a pipeline"])
-def test_a_skops_file_with_a_dangerous_type_is_refused_and_runs_nothing(
-    artifact: Path, linear_model: HouseModel, tmp_path: Path, disguise: str
-) -> None:
-    bomb = partial(os.system, f"touch '{tmp_path / 'trace'}'")
-    carrier = clone(linear_model.pipeline)
-    carrier.harmless = bomb
-    parts = [bomb, bomb] if disguise == "alone" else [linear_model.pipeline, carrier]
-    (artifact / "model.skops").write_bytes(skops.io.dumps(parts))
-    reseal(artifact)
+def test_an_array_of_objects_is_refused_and_runs_nothing(artifact: Path, tmp_path: Path) -> None:
+    write_arrays(artifact, read_arrays(artifact) | {"served.log_price.coef_": np.array([Bomb(tmp_path / "trace")])})
+    with np.load(artifact / "model.npz", allow_pickle=True) as file:
+        assert file["served.log_price.coef_"].dtype.hasobject  # as whoever is less careful would read it
+    (tmp_path / "trace").unlink()
 
-    with pytest.raises(ArtifactError, match="types that are not trusted"):
+    with pytest.raises(ArtifactError, match="is not what was saved here"):
         load_model(artifact)
     assert not (tmp_path / "trace").exists()
 
 
-def test_a_skops_file_with_a_pickle_inside_is_refused_and_runs_nothing(artifact: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(artifact / "model.skops") as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    arrays = [name for name in parts if name.endswith(".npy")]
-    bomb = pickle.dumps(Bomb(tmp_path / "trace"))
-    with zipfile.ZipFile(artifact / "model.skops", "w") as archive:
-        for name, content in parts.items():
-            archive.writestr(name, bomb if name in arrays else content)
+def test_a_pickle_in_the_place_of_every_array_is_refused_and_runs_nothing(artifact: Path, tmp_path: Path) -> None:
+    names = list(read_arrays(artifact))
+    with zipfile.ZipFile(artifact / "model.npz", "w") as archive:
+        for name in names:
+            archive.writestr(f"{name}.npy", pickle.dumps(Bomb(tmp_path / "trace")))
     reseal(artifact)
 
     with pytest.raises(ArtifactError, match="is not what was saved here"):
         load_model(artifact)
-    assert arrays
+    assert names
     assert not (tmp_path / "trace").exists()
 
 
-@pytest.mark.parametrize("other", [{"a": 1}, Ridge(), [Ridge(), Ridge()], [], {"a": 1, "b": 2}], ids=repr)
-def test_a_skops_file_of_something_else_is_refused(artifact: Path, other: object) -> None:
-    (artifact / "model.skops").write_bytes(skops.io.dumps(other))
-    reseal(artifact)
+@pytest.mark.parametrize("kind", ["os.system", "Bomb", "Lasso", "Pipeline"])
+def test_a_file_can_name_no_class_but_those_of_the_list(artifact: Path, kind: str) -> None:
+    steps = json.loads(str((arrays := read_arrays(artifact))["served.steps"]))
+    steps[-1][1] = kind
+    write_arrays(artifact, arrays | {"served.steps": np.array(json.dumps(steps))})
+
+    with pytest.raises(ArtifactError, match="is not what was saved here"):
+        load_model(artifact)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"a": np.arange(3)},
+        {"served.steps": np.array("[]"), "twin.steps": np.array("[]")},
+        {"served.steps": np.array('[["log_price", "Ridge", {}]]')},
+        {"served.steps": np.array(7)},
+    ],
+    ids=repr,
+)
+def test_arrays_of_something_else_are_refused(artifact: Path, other: dict[str, Any]) -> None:
+    write_arrays(artifact, other)
 
     with pytest.raises(ArtifactError, match="train again"):
         load_model(artifact)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"hello", b"PK\x05\x06" + b"\0" * 18], ids=["nothing", "text", "an empty zip"]
+    "content",
+    [b"", b"hello", b"PK\x05\x06" + b"\0" * 18, b"\x93NUMPY\x01\x00"],
+    ids=["nothing", "text", "an empty zip", "half a header"],
 )
-def test_what_skops_did_not_write_is_refused(artifact: Path, content: bytes) -> None:
-    (artifact / "model.skops").write_bytes(content)
+def test_what_is_no_file_of_arrays_is_refused(artifact: Path, content: bytes) -> None:
+    (artifact / "model.npz").write_bytes(content)
     reseal(artifact)
 
     with pytest.raises(ArtifactError, match="is not what was saved here"):
+        load_model(artifact)
+
+
+# What each does to the arrays of the trees; root and leaf are nodes of the first tree.
+WRONG_TREES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "a child outside all trees": lambda a: a["nodes"]["left_child"].__setitem__(0, 10**12),
+    "a child before the first tree": lambda a: a["nodes"]["right_child"].__setitem__(0, -(10**12)),
+    "a child in the next tree": lambda a: a["nodes"]["right_child"].__setitem__(0, a["ends"][0]),
+    "a node that is its own child": lambda a: a["nodes"]["left_child"].__setitem__(1, 1),
+    "a node that leads back": lambda a: a["nodes"]["left_child"].__setitem__(2, 0),
+    "two parents of one node": lambda a: a["nodes"]["left_child"].__setitem__(0, a["nodes"]["right_child"][0]),
+    "a leaf with a right child": lambda a: a["nodes"]["right_child"].__setitem__(leaf(a), leaf(a) + 1),
+    "a split made a leaf": lambda a: a["nodes"]["left_child"].__setitem__(0, -1),
+    "a column too many": lambda a: a["nodes"]["feature"].__setitem__(0, a["columns"]),
+    "a column before the first": lambda a: a["nodes"]["feature"].__setitem__(0, -3),
+    "more columns than names": lambda a: a.update(columns=a["columns"] + 1),
+    "no threshold": lambda a: a["nodes"]["threshold"].__setitem__(0, np.nan),
+    "no value": lambda a: a["values"].__setitem__(-1, np.inf),
+    "no start": lambda a: a.update(start=np.array(np.nan)),
+    "two starts": lambda a: a.update(start=np.zeros(2)),
+    "a value too few": lambda a: a.update(values=a["values"][:-1]),
+    "values of another type": lambda a: a.update(values=a["values"].astype(np.float32)),
+    "nodes of another type": lambda a: a.update(nodes=np.zeros(len(a["nodes"]), [("left_child", np.intp)])),
+    "nodes in rows": lambda a: a.update(nodes=a["nodes"].reshape(2, -1), values=a["values"].reshape(2, -1)),
+    "no trees": lambda a: a.update(ends=a["ends"][:0]),
+    "a tree too few": lambda a: a.update(ends=a["ends"][:-1]),
+    "an empty tree": lambda a: a.update(ends=np.insert(a["ends"], 0, a["ends"][0])),
+    "empty trees in the place of nodes that nothing leads to": lambda a: (
+        a["nodes"]["left_child"].__setitem__(leaf(a) - 1, -1),
+        a["nodes"]["right_child"].__setitem__(leaf(a) - 1, -1),
+        a.update(ends=np.insert(a["ends"], 0, [a["ends"][0]] * 2)),
+    ),
+    "trees that end before they begin": lambda a: a.update(ends=a["ends"][::-1]),
+    "an end below zero": lambda a: a["ends"].__setitem__(0, -1),
+    "ends that overflow": lambda a: a["ends"].__setitem__(0, np.iinfo(np.intp).max),
+    "ends that are no whole numbers": lambda a: a.update(ends=a["ends"].astype(float)),
+    "nothing but names": lambda a: a.clear(),
+}
+
+
+def leaf(arrays: dict[str, Any]) -> int:
+    return int(np.flatnonzero(arrays["nodes"]["left_child"] == -1)[0])
+
+
+@pytest.mark.parametrize("wrong", WRONG_TREES)
+def test_trees_that_lead_astray_are_refused_before_they_are_walked(
+    trees_artifact: Path, tmp_path: Path, wrong: str
+) -> None:
+    artifact = shutil.copytree(trees_artifact, tmp_path / "spoilt")
+    arrays, whose = read_arrays(artifact), "served.log_price."
+    of_trees = {name.removeprefix(whose): arrays.pop(name) for name in [*arrays] if name.startswith(whose)}
+    WRONG_TREES[wrong](of_trees)
+    write_arrays(artifact, arrays | {f"{whose}{name}": array for name, array in of_trees.items()})
+
+    with pytest.raises(ArtifactError, match="is not what was saved here"):
+        load_model(artifact)
+
+
+@pytest.mark.parametrize("array", ["fields.columns", "scale.mean_", "scale.scale_", "log_price.coef_"])
+@pytest.mark.parametrize("wrong", ["too short", "too long", "a number", "two rows", "not finite"])
+def test_numbers_of_a_linear_model_that_do_not_fit_are_refused(artifact: Path, array: str, wrong: str) -> None:
+    numbers = (arrays := read_arrays(artifact))[name := f"served.{array}"]
+    others = {
+        "too short": numbers[:-1],
+        "too long": np.append(numbers, numbers[:1]),
+        "a number": numbers[0],
+        "two rows": np.stack([numbers, numbers]),
+        "not finite": np.full(numbers.shape, np.nan),
+    }
+    write_arrays(artifact, arrays | {name: others[wrong]})
+
+    with pytest.raises(ArtifactError, match="is not what was saved here"):
+        load_model(artifact)
+
+
+def test_a_model_in_the_form_of_an_earlier_version_is_told_apart_from_none(artifact: Path) -> None:
+    (artifact / "model.npz").rename(artifact / "model.skops")
+
+    with pytest.raises(ArtifactError, match="another version of this project: train again"):
         load_model(artifact)
 
 

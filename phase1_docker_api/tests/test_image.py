@@ -175,7 +175,7 @@ def test_it_holds_what_serving_needs_and_nothing_else(image: str) -> None:
     unreadable = shell("find /app /code /model ! -type l ! -perm -o=r")
 
     assert (found, compilers, writable, unreadable) == ([], [], [], [])
-    assert shell("ls /model") == ["SHA256SUMS", "card.json", "model.skops", "reference.json"]
+    assert shell("ls /model") == ["SHA256SUMS", "card.json", "model.npz", "reference.json"]
     assert shell("ls /code") == ["bin", "phase1_docker_api", "phase1_docker_api-0.1.0.dist-info"]
 
 
@@ -240,7 +240,7 @@ def test_another_model_is_served_when_it_is_mounted(image: str, linear_artifact:
 
 def test_a_model_that_was_tampered_with_is_not_served(image: str, linear_artifact: Path, tmp_path: Path) -> None:
     tampered = shutil.copytree(linear_artifact, tmp_path / "tampered")
-    with (tampered / "model.skops").open("ab") as file:
+    with (tampered / "model.npz").open("ab") as file:
         file.write(b"\0")
 
     with running(*HARDENED, "--volume", f"{tampered}:/model:ro", image) as name:

@@ -192,7 +192,7 @@ def test_without_a_model_the_service_says_how_to_make_one(tmp_path: Path) -> Non
 
 def test_a_damaged_model_is_not_served(linear_artifact: Path, tmp_path: Path) -> None:
     damaged = shutil.copytree(linear_artifact, tmp_path / "damaged")
-    with (damaged / "model.skops").open("ab") as file:
+    with (damaged / "model.npz").open("ab") as file:
         file.write(b"\0")
 
     done = serve(HOUSE_MODEL_PATH=str(damaged))

@@ -10,26 +10,26 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
-from zipfile import ZIP_DEFLATED
 
 import numpy as np
-import skops.io
 from pydantic import BaseModel, ValidationError
 from sklearn.pipeline import Pipeline
 
+from phase1_docker_api.arrays import from_arrays, to_arrays
 from phase1_docker_api.errors import ArtifactError
 from phase1_docker_api.model import Calibration, Card, HouseModel
 from phase1_docker_api.typical import Record, TypicalHouses
 
-# All that a fitted pipeline holds beyond what skops itself trusts.
-TRUSTED_TYPES = ["sklearn.tree._tree.Tree"]
-FILES = ("card.json", "model.skops", "reference.json")
+FILES = ("card.json", "model.npz", "reference.json")
+OLD_FORM = "model.skops"
 SUMS = "SHA256SUMS"
 CURRENT = "current"
 DRAFT = ".draft-"
 LOCK = ".lock"
-LIBRARIES = ("numpy", "scikit-learn", "skops")
+LIBRARIES = ("numpy", "scikit-learn")
+SERVED, TWIN = "served.", "twin."
 
 
 class Reference(BaseModel):
@@ -98,8 +98,8 @@ def load_model(path: Path) -> HouseModel:
     """Read the model in the folder `path`, after checking the digest of every file.
 
     Raises:
-        ArtifactError: a file is missing, differs from its digest, holds a type that is not trusted, or was
-            written by another version of scikit-learn.
+        ArtifactError: a file is missing, differs from its digest, holds something else than a model's numbers,
+            or was written by another version of scikit-learn or of this project.
 
     """
     folder = path.resolve()
@@ -109,8 +109,8 @@ def load_model(path: Path) -> HouseModel:
         _check_libraries(card, folder)
         reference = Reference.model_validate_json(contents["reference.json"])
     except ValidationError as error:
-        raise ArtifactError(f"{folder} was written by another version of this project: train again") from error
-    pipeline, twin = _read_pipelines(contents["model.skops"], folder)
+        raise _written_by_another(folder) from error
+    pipeline, twin = _read_pipelines(contents["model.npz"], folder)
     calibration = Calibration(twin, reference.calibration_records, np.array(reference.calibration_log_prices))
     return HouseModel(pipeline, reference.typical, calibration, card)
 
@@ -118,14 +118,22 @@ def load_model(path: Path) -> HouseModel:
 def _read_pipelines(content: bytes, folder: Path) -> tuple[Pipeline, Pipeline]:
     """Digests prove that nothing changed since it was saved, not who saved it; so it is read with suspicion."""
     try:
-        pipeline, twin = skops.io.loads(content, trusted=TRUSTED_TYPES)
-    except skops.io.exceptions.UntrustedTypesFoundException as error:
-        raise ArtifactError(f"{folder} holds types that are not trusted, so it was not loaded: {error}") from error
-    except Exception as error:  # a pickle, a broken archive, another shape: a strange file can fail in any way
-        raise ArtifactError(f"{folder}/model.skops is not what was saved here: train again") from error
-    if not (isinstance(pipeline, Pipeline) and isinstance(twin, Pipeline)):
-        raise ArtifactError(f"{folder}/model.skops holds something else than pipelines: train again")
+        with np.load(BytesIO(content), allow_pickle=False) as file:
+            arrays = dict(file)
+        pipeline, twin = (
+            from_arrays({name.removeprefix(whose): a for name, a in arrays.items() if name.startswith(whose)})
+            for whose in (SERVED, TWIN)
+        )
+    except Exception as error:  # a pickle, a broken archive, other arrays: a strange file can fail in any way
+        raise ArtifactError(f"{folder}/model.npz is not what was saved here: train again") from error
     return pipeline, twin
+
+
+def _pipelines_file(pipeline: Pipeline, twin: Pipeline) -> bytes:
+    file, parts = BytesIO(), {SERVED: to_arrays(pipeline), TWIN: to_arrays(twin)}
+    arrays = {f"{whose}{name}": array for whose, arrays in parts.items() for name, array in arrays.items()}
+    np.savez(file, allow_pickle=False, **arrays)
+    return file.getvalue()
 
 
 def _write_files(model: HouseModel, folder: Path) -> None:
@@ -137,7 +145,7 @@ def _write_files(model: HouseModel, folder: Path) -> None:
     )
     contents = {
         "card.json": model.card.model_dump_json(indent=2).encode(),
-        "model.skops": skops.io.dumps([model.pipeline, model.calibration.twin], compression=ZIP_DEFLATED),
+        "model.npz": _pipelines_file(model.pipeline, model.calibration.twin),
         "reference.json": reference.model_dump_json().encode(),
     }
     for name, content in {**contents, SUMS: _sums(contents)}.items():
@@ -165,12 +173,18 @@ def _checked_contents(folder: Path) -> dict[str, bytes]:
         contents = {name: (folder / name).read_bytes() for name in FILES}
         stated = (folder / SUMS).read_bytes()
     except OSError as error:
+        if (folder / OLD_FORM).exists():
+            raise _written_by_another(folder) from error
         raise ArtifactError(f"no whole model in {folder} ({error.strerror}): make one with `phase1 train`") from error
     if stated != _sums(contents):
         raise ArtifactError(
             f"{folder} was changed after it was saved: compare with `sha256sum -c {SUMS}`, or train again"
         )
     return contents
+
+
+def _written_by_another(folder: Path) -> ArtifactError:
+    return ArtifactError(f"{folder} was written by another version of this project: train again")
 
 
 def _check_libraries(card: Card, folder: Path) -> None:

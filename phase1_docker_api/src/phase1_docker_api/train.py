@@ -150,8 +150,8 @@ def _card(
 def _version(model: HouseModel, card: Card) -> str:
     """Name what the model is and does: two trainings share a version only if all they answer is the same.
 
-    The file of the pipelines will not do, because skops writes addresses of memory into it; so what both
-    predict for the calibration sales stands for them.
+    The file of the pipelines will not do: what another computer's arithmetic makes of the last bit would change
+    it. So what both predict for the calibration sales, rounded, stands for them.
     """
     content = hashlib.sha256(card.model_dump_json(exclude={"model_version", "trained_at", "git_commit"}).encode())
     content.update(model.typical.model_dump_json().encode())
