@@ -16,6 +16,10 @@ compile() {
 phase1=phase1_docker_api
 compile $phase1/requirements.txt $phase1/pyproject.toml
 compile $phase1/requirements-train.txt $phase1/pyproject.toml --extra train --constraints $phase1/requirements.txt
+phase2=phase2_k8s_cicd
+own=(--no-emit-package phase1-docker-api)
+compile $phase2/requirements.txt $phase2/pyproject.toml "${own[@]}" --constraints $phase1/requirements-train.txt
+compile $phase2/requirements-local.txt $phase2/pyproject.toml "${own[@]}" --extra local --constraints $phase2/requirements.txt
 compile requirements-dev.txt --group dev --constraints $phase1/requirements-train.txt
 compile requirements-uv.txt --group uv
 compile requirements-checkov.txt --group checkov

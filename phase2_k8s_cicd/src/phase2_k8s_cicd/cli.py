@@ -1,0 +1,142 @@
+"""The verbs of phase 2; each loads what it needs when it runs, and serving needs none of the tools."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from phase1_docker_api.cli import Verbs
+
+if TYPE_CHECKING:
+    from phase2_k8s_cicd.cluster import Cluster
+
+REPORTS = Path("reports/rollout")
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="phase2")
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="phase2-k8s-cicd")
+def cli() -> None:
+    """Phase 1's service where a cluster can watch it, and rollouts that lose nothing.
+
+    Exit codes: 0 done, 1 something is wrong and the message says what, 2 the command line itself is wrong.
+    """
+
+
+@cli.command()
+@click.option("--port", type=int, help="Port to listen on.")
+def serve(**options: Any) -> None:
+    """Serve prices and metrics over HTTP until SIGTERM or Ctrl-C; what is in flight then is still answered."""
+    from phase1_docker_api.logs import configure_logging
+    from phase1_docker_api.server import run
+    from phase1_docker_api.settings import load_settings
+
+    from phase2_k8s_cicd.api import create_app
+    from phase2_k8s_cicd.settings import Settings
+
+    settings = load_settings(Settings, **{name: value for name, value in options.items() if value is not None})
+    app = create_app(settings)
+    configure_logging(settings.log_level)
+    run(app, settings)
+
+
+overlay_option = click.option(
+    "--overlay",
+    type=click.Choice(["local", "dev", "prod"]),
+    default="local",
+    envvar="OVERLAY",
+    show_default=True,
+    help="Which of k8s/overlays.",
+)
+context_option = click.option("--context", envvar="CONTEXT", help="Kube context.  [default: the current one]")
+yes_option = click.option("--yes", is_flag=True, envvar="YES", help="Do not ask before changing a cluster elsewhere.")
+
+
+@cli.command()
+@click.option("--version", envvar="VERSION", help="Tag of the image.  [default: what git calls these files]")
+@overlay_option
+@context_option
+@yes_option
+def rollout(version: str | None, overlay: str, context: str | None, yes: bool) -> None:
+    """Build a version, try it beside the old one, and replace the old one if it passes.
+
+    It is undone when an answer is lost; the reason is printed, and kept in reports/rollout and as an event on
+    the Deployment. An image that exists is taken as it is: build once, roll out anywhere.
+
+    \b
+      phase2 rollout --version v2
+      REGISTRY=123456789012.dkr.ecr.eu-west-1.amazonaws.com YES=1 phase2 rollout --overlay prod --version v2
+    """
+    from phase2_k8s_cicd.deploy import deploy
+
+    cluster = _chosen(overlay, context, yes)
+    outcome, path = deploy(cluster, version, os.environ, REPORTS, _say)
+    if outcome.result != "serving":
+        raise click.ClickException(f"{outcome.version} was {outcome.result}: {outcome.reason}\nall of it: {path}")
+    click.echo(f"✓ {outcome.version} serves: {outcome.reason}")
+
+
+@cli.command()
+@overlay_option
+@context_option
+@yes_option
+def rollback(overlay: str, context: str | None, yes: bool) -> None:
+    """Bring the version before back, and see that it answers."""
+    from phase2_k8s_cicd.deploy import go_back
+
+    cluster = _chosen(overlay, context, yes)
+    outcome, path = go_back(cluster, os.environ, REPORTS, _say)
+    if outcome.result != "serving":
+        raise click.ClickException(f"{outcome.reason}\nall of it: {path}")
+    click.echo(f"✓ {outcome.version} serves again: {outcome.reason}")
+
+
+@cli.command()
+@overlay_option
+@context_option
+@yes_option
+def remove(overlay: str, context: str | None, yes: bool) -> None:
+    """Delete all that was rolled out, with its namespace."""
+    cluster = _chosen(overlay, context, yes)
+    cluster.delete(f"namespace/{cluster.namespace}")
+    click.echo(f"✓ namespace {cluster.namespace} is gone")
+
+
+@cli.command()
+@overlay_option
+@context_option
+def logs(overlay: str, context: str | None) -> None:
+    """Follow what all pods of the service say; Ctrl-C ends the following, not the service."""
+    from phase2_k8s_cicd.cluster import current_cluster
+    from phase2_k8s_cicd.tools import show
+
+    cluster = current_cluster(overlay, context)
+    show(cluster.command("logs", "--follow", "--prefix", "--tail=20", "--selector=app.kubernetes.io/component=api"))
+
+
+def _chosen(overlay: str, context: str | None, yes: bool) -> Cluster:
+    """Say which cluster is about to change, and ask first when it is not one of this machine."""
+    from phase2_k8s_cicd.cluster import current_cluster
+
+    # A rollout that is told to stop undoes what it began, as at Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    cluster = current_cluster(overlay, context)
+    where = "on this machine" if cluster.is_local else "NOT on this machine"
+    _say(f"context {cluster.context} ({cluster.server}, {where}), namespace {cluster.namespace}")
+    if not cluster.is_local and not yes:
+        if not sys.stdin.isatty():
+            raise click.ClickException("this cluster is not on this machine: say YES=1 if it is the one you mean")
+        click.confirm("Change this cluster?", abort=True)
+    return cluster
+
+
+def _say(text: str) -> None:
+    click.echo(f"• {text}", err=True)

@@ -1,0 +1,78 @@
+"""Room: contract. Metrics count what happened, no more, and a caller cannot make them grow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from phase1_docker_api.model import HouseModel
+from phase2_k8s_cicd.api import create_app
+from phase2_k8s_cicd.settings import Settings
+
+SEED = {"land_area_sqft": 5000, "bedrooms": 3}
+
+
+@pytest.fixture
+def client(linear_model: HouseModel) -> Iterator[TestClient]:
+    app = create_app(Settings(service_version="v7", model_path=Path("unused")), linear_model)
+    with TestClient(app) as client:
+        yield client
+
+
+def sample(client: TestClient, series: str) -> float:
+    """The value of one series, 0 when it is not there yet."""
+    found = re.search(rf"^{re.escape(series)} (\S+)$", client.get("/metrics").text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def test_answers_are_counted_by_method_path_and_status_and_timed(client: TestClient) -> None:
+    client.post("/predict", json=SEED)
+    client.post("/predict", json=SEED | {"bedrooms": -1})
+    client.get("/no/such/path")
+
+    assert sample(client, 'house_http_requests_total{method="POST",path="/predict",status="200"}') == 1
+    assert sample(client, 'house_http_requests_total{method="POST",path="/predict",status="422"}') == 1
+    assert sample(client, 'house_http_requests_total{method="GET",path="unknown",status="404"}') == 1
+    assert sample(client, 'house_http_request_duration_seconds_count{path="/predict"}') == 2
+    assert sample(client, "house_http_requests_in_flight") == 1, "the request for the metrics itself"
+
+
+def test_prices_batches_and_warnings_are_counted_for_one_house_and_for_many(client: TestClient) -> None:
+    price = client.post("/predict", json=SEED).json()["price_usd"]
+    client.post("/predict/batch", json={"houses": [SEED, SEED | {"neighborhood": "nowhere"}]})
+
+    assert sample(client, "house_predicted_price_usd_count") == 3
+    assert sample(client, "house_predicted_price_usd_sum") > 2 * price
+    assert sample(client, 'house_predict_batch_houses_bucket{le="2.0"}') == 2
+    assert sample(client, 'house_warnings_total{code="unknown_category",field="neighborhood"}') == 1
+
+
+def test_refusals_are_counted_by_field_and_invented_names_share_one_label(client: TestClient) -> None:
+    client.post("/predict", json={"bedrooms": 3})
+    client.post("/predict/batch", json={"houses": [SEED, {"land_area_sqft": 5000, "bedrooms": 99}]})
+    for number in range(3):
+        client.post("/predict", json=SEED | {f"invented_{number}": 1})
+
+    assert sample(client, 'house_refusals_total{field="land_area_sqft"}') == 1
+    assert sample(client, 'house_refusals_total{field="bedrooms"}') == 1
+    assert sample(client, 'house_refusals_total{field="other"}') == 3
+    assert "invented" not in client.get("/metrics").text
+
+
+def test_a_method_that_nobody_knows_shares_one_label_too(client: TestClient) -> None:
+    client.request("BREW", "/predict")
+
+    assert sample(client, 'house_http_requests_total{method="other",path="/predict",status="405"}') == 1
+
+
+def test_the_version_is_in_every_answer_and_with_the_models_in_the_metrics(client: TestClient) -> None:
+    answers = [client.post("/predict", json=SEED), client.get("/readyz"), client.post("/predict", json={})]
+    metrics = client.get("/metrics").text
+
+    assert [answer.headers["x-service-version"] for answer in answers] == ["v7"] * 3
+    assert 'house_service_info{version="v7"} 1.0' in metrics
+    assert re.search(r'house_model_info{estimator="linear",version="\S+"} 1.0', metrics)
+    assert sample(client, "house_model_newest_sale_timestamp_seconds") == 1325289600  # 2011-12-31
