@@ -46,4 +46,6 @@ for target in FuzzParseAnswer FuzzParseHouses; do
     check "$target for $fuzz_time" go test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzz_time" .
 done
 
+check "exercises" exercises/check.sh
+
 [ "$failed" -eq 0 ] || { printf '\n%s checks failed\n' "$failed" && exit 1; }
