@@ -40,7 +40,7 @@ for phase in "$@"; do
     fi
 done
 check "mypy benchmarks" "$bin/mypy" -p benchmarks
-check "shellcheck" "$bin/shellcheck" scripts/*.sh scripts/uv .ci/run
+check "shellcheck" "$bin/shellcheck" scripts/*.sh infra/local/*.sh scripts/uv .ci/run
 check "hadolint" "$bin/hadolint" phase*/Dockerfile
 check "manifests" scripts/lint_manifests.sh
 check "zizmor" "$bin/zizmor" --offline --pedantic --strict-collection --quiet --no-progress .github

@@ -13,5 +13,6 @@ for overlay in phase*/k8s/overlays/*/; do
     name=$(tr / - <<<"${overlay%/}")
     scripts/kustomize.sh "$overlay" | sed "s/\(image: [a-z-]*\):unset$/\1@$digest/" >"$rendered/$name.yaml"
 done
-.venv/bin/kubernetes-validate --strict --quiet --no-warn --kubernetes-version "$kubernetes" "$rendered"/*.yaml
+.venv/bin/kubernetes-validate --strict --quiet --no-warn --kubernetes-version "$kubernetes" \
+    "$rendered"/*.yaml infra/local/metrics-server.yaml infra/local/gateway.yaml
 scripts/checkov.sh --framework kubernetes --directory "$rendered"
