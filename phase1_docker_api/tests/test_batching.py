@@ -217,6 +217,26 @@ def test_other_work_takes_its_turn_on_the_same_thread() -> None:
     assert thread.startswith("predict")
 
 
+@pytest.mark.parametrize("late", [lambda batcher: batcher.submit(3), lambda batcher: batcher.run(int)])
+def test_what_comes_after_the_end_is_refused_at_once_and_what_waited_is_answered(
+    late: Callable[[MicroBatcher[int, int]], Awaitable[int]],
+) -> None:
+    async def closing(model: Model, batcher: MicroBatcher[int, int]) -> tuple[RefusalError, list[int]]:
+        accepted = [batcher.submit(1)]
+        await until_busy(model)
+        accepted.append(batcher.submit(2))
+        batcher.close()
+        with pytest.raises(RefusalError, match="stopping") as refused:
+            await late(batcher)
+        model.may_go.set()
+        return refused.value, list(await asyncio.gather(*accepted))
+
+    (refusal, answers), _ = play(closing)
+
+    assert refusal.status == 503
+    assert answers == [10, 20]
+
+
 def test_hundreds_of_callers_each_get_their_own_answer() -> None:
     async def storm(model: Model, batcher: MicroBatcher[int, int]) -> list[tuple[int, int]]:
         model.may_go.set()

@@ -205,6 +205,19 @@ def test_one_request_too_many_is_told_when_to_come_back(linear_artifact: Path, l
     assert {Refused.model_validate_json(a.content).problems[0].field for a in refused} == {"service"}
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/healthz", "/readyz"])
+def test_a_head_is_answered_like_a_get_without_its_body(client: httpx.Client, path: str) -> None:
+    head, get = client.head(path), client.get(path)
+
+    differs = {"date", "x-request-id"}
+    assert head.status_code == get.status_code == 200
+    assert {k: v for k, v in head.headers.items() if k not in differs} == {
+        k: v for k, v in get.headers.items() if k not in differs
+    }
+    assert head.content == b""
+    assert get.content
+
+
 @pytest.mark.parametrize("sane", ["7", "order-66_b.2", "A" * 64])
 def test_a_sane_request_id_is_kept(client: httpx.Client, sane: str) -> None:
     answered = client.post("/predict", json=MINIMAL, headers={"X-Request-ID": sane})

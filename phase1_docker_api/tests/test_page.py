@@ -19,6 +19,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from phase1_docker_api.artifact import save_model
 from phase1_docker_api.launch import running_service
+from phase1_docker_api.pages import PATHS, SWAGGER_UI
 from phase1_docker_api.schemas import OPTIONAL_FIELDS, REQUIRED_FIELDS, House
 from phase1_docker_api.testing import FROZEN_UNTIL, train_frozen
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
@@ -77,7 +78,7 @@ def opened(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
     page.on("response", lambda a: complaints.append(a.url) if a.request.method == "GET" and a.status >= 400 else None)
     page.on("request", lambda asked: complaints.append(asked.url) if is_elsewhere(asked.url, url) else None)
     page.goto(url)
-    expect(page.locator("#house")).to_be_visible()
+    expect(page.locator("#house, #swagger-ui .opblock").first).to_be_visible()
     yield page
     context.close()
     assert [said for said in complaints if not said.startswith("Failed to load resource")] == []
@@ -145,7 +146,7 @@ def violations(page: Page) -> list[str]:
 
 
 def asset_paths() -> list[str]:
-    return ["/", *(f"/page/{name}" for name in PAGE if name != "index.html")]
+    return [PATHS.get(name, f"/page/{name}") for name in (*PAGE, *SWAGGER_UI)]
 
 
 @pytest.mark.parametrize("path", asset_paths())
@@ -551,6 +552,24 @@ def test_another_city_s_page_shows_only_what_its_model_uses(browser: Browser, vi
         expect(page.locator("#trust")).to_contain_text("not been tested on later sales")
         expect(page.locator("#trust table")).to_have_count(0)
         assert violations(page) == []
+
+
+def test_the_documentation_shows_and_tries_every_route_without_asking_anybody_else(
+    browser: Browser, client: httpx.Client, service_url: str
+) -> None:
+    document = client.get("/openapi.json").json()
+    routes = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
+    with opened(browser, f"{service_url}/docs") as page:
+        shown = page.locator(".opblock-summary").evaluate_all(
+            "all => all.map(one => ['method', 'path'].map(part => one.querySelector(`.opblock-summary-${part}`)"
+            ".textContent.replaceAll('\u200b', '')).join(' '))"
+        )
+        page.locator("#operations-prices-predict_predict_post").get_by_text("/predict").click()
+        page.get_by_role("button", name="Try it out").click()
+        page.get_by_role("button", name="Execute", exact=True).click()
+
+        assert set(shown) == routes
+        expect(page.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])

@@ -21,7 +21,7 @@ from starlette.types import Scope
 
 from phase1_docker_api.artifact import load_model
 from phase1_docker_api.batching import LargeBatches, MicroBatcher
-from phase1_docker_api.errors import RefusalError, refuse
+from phase1_docker_api.errors import RefusalError, refuse, stopping
 from phase1_docker_api.middleware import RequestLog
 from phase1_docker_api.model import Answer, Card, HouseModel, Usable
 from phase1_docker_api.pages import page_routes
@@ -111,6 +111,8 @@ def create_app(
         description="What a house would have sold for when the model was trained, with an honest interval.",
         lifespan=_lifespan,
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's own pages load their code from elsewhere: see pages.py
+        redoc_url=None,
     )
     batches = LargeBatches(
         max_waiting=settings.max_batches, max_bytes=settings.max_batches * settings.max_batch_body_bytes
@@ -228,17 +230,19 @@ async def model_card(request: Request) -> Card:
 
 
 @router.get("/healthz", tags=["operations"])
+@router.head("/healthz", include_in_schema=False)
 async def healthz(request: Request) -> Status:
     """Answer as long as the process lives."""
     return Status(status="alive", model_version=request.app.state.service.model.card.model_version)
 
 
 @router.get("/readyz", responses=NOT_READY, tags=["operations"])
+@router.head("/readyz", include_in_schema=False)
 async def readyz(request: Request) -> Status:
     """Answer 200 while new requests are welcome, 503 once the process was told to stop."""
     service: Service = request.app.state.service
     if not service.ready:
-        raise refuse(503, "service", "it is stopping", "ask another replica", {"Retry-After": "1"})
+        raise stopping()
     return Status(status="ready", model_version=service.model.card.model_version)
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import Generic, TypeVar
 
-from phase1_docker_api.errors import RefusalError, refuse
+from phase1_docker_api.errors import RefusalError, refuse, stopping
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -35,16 +35,18 @@ class MicroBatcher(Generic[Item, Answer]):
         self._answer_all, self._cap, self._quick, self._max_waiting = answer_all, cap, quick, max_waiting
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="predict")
-        self._busy = False
+        self._busy = self._closed = False
         self._others = 0
 
     def submit(self, item: Item) -> asyncio.Future[Answer]:
         """Queue one item; the future has its answer.
 
         Raises:
-            RefusalError: 503, when `max_waiting` items wait already.
+            RefusalError: 503, when `max_waiting` items wait already, or after `close`.
 
         """
+        if self._closed:
+            raise stopping()
         if len(self._waiting) >= self._max_waiting:
             raise refuse(503, "service", "too many requests wait", "try again in a second", {"Retry-After": "1"})
         loop = asyncio.get_running_loop()
@@ -57,7 +59,14 @@ class MicroBatcher(Generic[Item, Answer]):
         return future
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """Run other work of the model on the same thread, in turn with the batches."""
+        """Run other work of the model on the same thread, in turn with the batches.
+
+        Raises:
+            RefusalError: 503, after `close`.
+
+        """
+        if self._closed:
+            raise stopping()
         self._others += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._worker, work)
@@ -65,13 +74,14 @@ class MicroBatcher(Generic[Item, Answer]):
             self._others -= 1
 
     def close(self) -> None:
-        """Let the thread end after what it is doing."""
+        """Take nothing more, and let the thread end after what it is doing; what waits still gets its answer."""
+        self._closed = True
         self._worker.shutdown(wait=False)
 
     def _start(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(self._cap, len(self._waiting)))]
         items = [item for item, _ in batch]
-        if len(items) <= self._quick and not self._others:
+        if self._closed or (len(items) <= self._quick and not self._others):
             self._finish(batch, self._outcomes(items))
             return
         work = asyncio.get_running_loop().run_in_executor(self._worker, self._outcomes, items)

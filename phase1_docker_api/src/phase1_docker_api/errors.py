@@ -45,6 +45,11 @@ def refuse(status: int, field: str, problem: str, hint: str, headers: Mapping[st
     return RefusalError(status, [Problem(field=field, problem=problem, hint=hint)], headers)
 
 
+def stopping() -> RefusalError:
+    """Make the refusal of a service that was told to stop."""
+    return refuse(503, "service", "it is stopping", "ask another replica", {"Retry-After": "1"})
+
+
 def problems_of(error: ValidationError, prefix: Iterable[str | int] = (), most: int | None = None) -> list[Problem]:
     """Turn pydantic's errors into problems with a hint; `prefix` says where in the body the value stood.
 

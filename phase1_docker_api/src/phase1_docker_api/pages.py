@@ -1,4 +1,4 @@
-"""Serve the page at `/`: a few files, read once, under headers that let a browser load nothing from elsewhere."""
+"""Serve the pages at `/` and `/docs`: files, read once, under headers that let nothing in from elsewhere."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+PATHS = {"index.html": "/", "docs.html": "/docs"}
+# A package carries them; of its own code nothing is used.
+SWAGGER_UI = ("swagger-ui.css", "swagger-ui-bundle.js")
 MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 HEADERS = {
     "Content-Security-Policy": (
@@ -24,9 +27,10 @@ HEADERS = {
 
 
 def page_routes() -> list[Route]:
-    """Read the files of the page and give a route for each: `/` and what it loads from `/page/`."""
-    folder = files("phase1_docker_api") / "page"
-    return [_route(file.name, file.read_bytes()) for file in folder.iterdir() if _suffix(file.name) in MEDIA_TYPES]
+    """Read the files of both pages and give a route for each: `/`, `/docs` and what they load from `/page/`."""
+    ours = [file for file in (files("phase1_docker_api") / "page").iterdir() if _suffix(file.name) in MEDIA_TYPES]
+    swagger_ui = [files("fastapi_offline") / "static" / name for name in SWAGGER_UI]
+    return [_route(file.name, file.read_bytes()) for file in (*ours, *swagger_ui)]
 
 
 def _route(name: str, content: bytes) -> Route:
@@ -37,8 +41,7 @@ def _route(name: str, content: bytes) -> Route:
             return Response(status_code=304, headers=headers)
         return Response(content, headers=headers, media_type=MEDIA_TYPES[_suffix(name)])
 
-    path = "/" if name == "index.html" else f"/page/{name}"
-    return Route(path, answer, methods=["GET"], include_in_schema=False)
+    return Route(PATHS.get(name, f"/page/{name}"), answer, methods=["GET"], include_in_schema=False)
 
 
 def _suffix(name: str) -> str:
