@@ -48,6 +48,7 @@ check "workflow schema" "$bin/check-jsonschema" --builtin-schema vendor.github-w
 check "dependabot schema" "$bin/check-jsonschema" --builtin-schema vendor.dependabot .github/dependabot.yml
 check "no large files" scripts/refuse_large_files.sh
 check "no private places in locks and settings" no_private_places
+check "locks follow pyproject.toml" "$bin/python" scripts/stale_locks.py
 check "uv pip check" scripts/uv pip check --python .venv/bin/python
 
 if [ "$failed" -gt 0 ]; then
