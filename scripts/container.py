@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import subprocess
 import sys
@@ -26,7 +27,9 @@ class Container:
     def __init__(self, folder: str, root: Path = ports.ROOT) -> None:
         self.folder = folder.rstrip("/")
         self.root = root
-        self.name = f"house-price-{self.folder.split('_')[0]}"
+        # Two clones on one computer must not stop each other's.
+        clone = hashlib.sha256(bytes(root.resolve())).hexdigest()[:6]
+        self.name = f"house-price-{self.folder.split('_')[0]}-{clone}"
         self.chosen = root / ".run" / self.folder / "container"
 
     def up(self) -> None:

@@ -19,7 +19,7 @@ from uuid import uuid4
 import httpx
 import pandas as pd
 import pytest
-from container import HARDENED, IMAGE, require_engine
+from container import HARDENED, IMAGE, Container, require_engine
 from phase1_docker_api.artifact import load_model
 from phase1_docker_api.check import image_runs
 from phase1_docker_api.launch import free_port
@@ -297,7 +297,7 @@ def test_make_runs_it_and_stops_it() -> None:
         command = ["make", "--no-print-directory", target, *words]
         return subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, check=True).stdout
 
-    name, port = "house-price-phase1", free_port()
+    name, port = Container("phase1_docker_api").name, free_port()
     assert docker("container", "inspect", name, check=False).returncode, "stop yours first: make phase1-down"
     try:
         first = make("phase1-up", "RUNTIME=docker", f"PORT={port}")
