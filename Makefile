@@ -29,7 +29,7 @@ test: .venv/.installed-dev ## run the tests
 	@$(python) -m pytest
 
 test-slow: .venv/.installed-dev ## run the slow tests: fuzzing, whole replays
-	@$(python) -m pytest -m slow
+	@$(python) -m pytest -m slow --numprocesses 2 --dist loadfile
 
 test-docker: .venv/.installed-dev ## build the image and test it on a real Docker engine (4 minutes)
 	@scripts/checkov.sh --framework dockerfile --directory phase1_docker_api

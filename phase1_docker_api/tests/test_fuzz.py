@@ -42,7 +42,7 @@ def test_a_few_hundred_made_up_requests_find_nothing_to_fault(service_url: str, 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [20120101, random.SystemRandom().randrange(2**32)], ids=["fixed", "random"])
 @pytest.mark.parametrize("estimator", ["trees", "linear"])
-def test_thousands_of_made_up_requests_find_nothing_to_fault(
+def test_a_thousand_made_up_requests_find_nothing_to_fault(
     request: pytest.FixtureRequest, tmp_path: Path, seed: int, estimator: str
 ) -> None:
     print(f"seed {seed}")
@@ -52,7 +52,7 @@ def test_thousands_of_made_up_requests_find_nothing_to_fault(
         log.open("wb") as file,
         running_service(request.getfixturevalue(f"{estimator}_artifact"), log=file, **ROOM) as (url, _),
     ):
-        made = fuzz(url, tmp_path, examples=500, seed=seed)
+        made = fuzz(url, tmp_path, examples=250, seed=seed)
 
-    assert made > 1000
+    assert made >= 1000
     assert "request_failed" not in log.read_text()
