@@ -13,6 +13,7 @@ from phase1_docker_api.cli import Verbs
 
 if TYPE_CHECKING:
     from phase2_k8s_cicd.cluster import Cluster
+    from phase2_k8s_cicd.outcome import Outcome
 
 REPORTS = Path("reports/rollout")
 
@@ -78,10 +79,7 @@ def rollout(version: str | None, overlay: str, context: str | None, yes: bool) -
     from phase2_k8s_cicd.deploy import deploy
 
     cluster = _chosen(overlay, context, yes)
-    outcome, path = deploy(cluster, version, os.environ, REPORTS, _say)
-    if outcome.result != "serving":
-        raise click.ClickException(f"{outcome.version} was {outcome.result}: {outcome.reason}\nall of it: {path}")
-    click.echo(f"✓ {outcome.version} serves: {outcome.reason}")
+    _tell(deploy(cluster, version, os.environ, _say))
 
 
 @cli.command()
@@ -93,10 +91,7 @@ def rollback(overlay: str, context: str | None, yes: bool) -> None:
     from phase2_k8s_cicd.deploy import go_back
 
     cluster = _chosen(overlay, context, yes)
-    outcome, path = go_back(cluster, os.environ, REPORTS, _say)
-    if outcome.result != "serving":
-        raise click.ClickException(f"{outcome.reason}\nall of it: {path}")
-    click.echo(f"✓ {outcome.version} serves again: {outcome.reason}")
+    _tell(go_back(cluster, os.environ, _say))
 
 
 @cli.command()
@@ -136,6 +131,16 @@ def _chosen(overlay: str, context: str | None, yes: bool) -> Cluster:
             raise click.ClickException("this cluster is not on this machine: say YES=1 if it is the one you mean")
         click.confirm("Change this cluster?", abort=True)
     return cluster
+
+
+def _tell(outcome: Outcome) -> None:
+    """Print the outcome, keep all of it, and end with 1 when it is not the one that was asked for."""
+    path = outcome.write(REPORTS)
+    if outcome.result == "serving":
+        click.echo(f"✓ {outcome.version} serves: {outcome.reason}\n  all of it: {path}")
+        return
+    stays = f"; {outcome.previous} serves as before" if outcome.previous and outcome.result != "failed" else ""
+    raise click.ClickException(f"{outcome.version} was {outcome.result}{stays}\n{outcome.reason}\nall of it: {path}")
 
 
 def _say(text: str) -> None:

@@ -86,7 +86,7 @@ class Cluster:
     def images(self) -> set[str]:
         """Name the images that every node has already."""
         nodes = json.loads(run(["kubectl", f"--context={self.context}", "get", "nodes", "--output=json"]))["items"]
-        have = [{name for image in node["status"].get("images", []) for name in image["names"]} for node in nodes]
+        have = [{name for image in node["status"].get("images", []) for name in image["names"] or ()} for node in nodes]
         return set.intersection(*have) if have else set()
 
 
@@ -123,6 +123,11 @@ def image_of(deployment: Object) -> str:
     """Name the image of a Deployment's or ReplicaSet's one container."""
     image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
     return image
+
+
+def version_of(image: str) -> str:
+    """Name the version, which is the image's tag."""
+    return image.rpartition(":")[2]
 
 
 def render(overlay: str, image: str, *components: str) -> str:

@@ -1,4 +1,4 @@
-"""What `make rollout` and `make rollback` do, from an image to an outcome that is kept."""
+"""What `make rollout` and `make rollback` do, from a version's name to an outcome that is kept."""
 
 from __future__ import annotations
 
@@ -9,85 +9,102 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from phase2_k8s_cicd.cluster import Cluster
-from phase2_k8s_cicd.errors import Phase2Error
+from phase2_k8s_cicd import pods
+from phase2_k8s_cicd.asking import Question
+from phase2_k8s_cicd.cluster import APP, Cluster, version_of
+from phase2_k8s_cicd.errors import Phase2Error, ToolError
 from phase2_k8s_cicd.houses import expectations, fixed_houses
-from phase2_k8s_cicd.images import Say, bring, build_rollcheck, build_service, extract_model
+from phase2_k8s_cicd.images import bring, build_rollcheck, build_service, extract_model
+from phase2_k8s_cicd.kubernetes import Kubernetes, make_namespace, roll_back
 from phase2_k8s_cicd.lock import only_one
-from phase2_k8s_cicd.rollout import Outcome, Plan, Rollout, keep, make_namespace, roll_back, version_of
+from phase2_k8s_cicd.outcome import Outcome, Result
+from phase2_k8s_cicd.rollout import Plan, Rollout, Say
 from phase2_k8s_cicd.tools import run
 
 # Longer than a rollout can take by its plan's defaults.
 LEASE_SECONDS = 900
 
 
-def deploy(
-    cluster: Cluster, version: str | None, environ: Mapping[str, str], reports: Path, say: Say
-) -> tuple[Outcome, Path]:
-    """Build, bring and roll out a version; give the outcome and where it is kept.
+def deploy(cluster: Cluster, version: str | None, environ: Mapping[str, str], say: Say) -> Outcome:
+    """Build, bring and roll out a version.
 
     Raises:
         Phase2Error: it did not come to a rollout: no image, no cluster, or another rollout is under way.
 
     """
-    registry, plan = environ.get("REGISTRY", ""), Plan()
+    registry, plan, by = environ.get("REGISTRY", ""), Plan(), who(environ)
     image = build_service(version or version_here(), registry, say)
     rollcheck = build_rollcheck(registry, say)
     for each in (image, rollcheck):
         bring(each, cluster, environ, say)
+    houses = fixed_houses()
     with TemporaryDirectory() as folder:
-        fixed = fixed_houses()
-        houses, expected = expectations(fixed), expectations(fixed, extract_model(image, Path(folder)))
+        expected = expectations(houses, extract_model(image, Path(folder)))
     make_namespace(cluster, image)
-    now, by = dt.datetime.now(dt.UTC), who(environ)
-    with only_one(cluster, f"{by} with {version_of(image)}", LEASE_SECONDS, now):
-        rollout = Rollout(cluster, image, rollcheck, plan, say)
-        started, result = time.monotonic(), "serving"
-        try:
-            rollout.run(houses, expected)
-            reason = _praise(rollout)
-        except Phase2Error as error:
-            reason, result = str(error), "undone" if rollout.applied else "refused"
-        except KeyboardInterrupt:
-            reason, result = "it was told to stop", "undone" if rollout.applied else "refused"
-        outcome = Outcome(
-            result=result,
-            version=rollout.version,
-            previous=rollout.previous,
-            reason=reason,
-            by=by,
-            started_at=now,
-            seconds=round(time.monotonic() - started, 1),
-            candidate=rollout.candidate,
-            watch=rollout.watch,
-        )
-        return outcome, keep(outcome, cluster, reports)
+    with only_one(cluster, f"{by} with {version_of(image)}", LEASE_SECONDS, dt.datetime.now(dt.UTC)):
+        rollout = Rollout(Kubernetes(cluster, image, rollcheck), version_of(image), plan, say)
+        outcome = attempt(rollout, expectations(houses), expected, by)
+        _record(outcome, cluster, say)
+    return outcome
 
 
-def go_back(cluster: Cluster, environ: Mapping[str, str], reports: Path, say: Say) -> tuple[Outcome, Path]:
-    """Roll back to the version before; give the outcome and where it is kept.
+def attempt(rollout: Rollout, houses: str, expected: str, by: str) -> Outcome:
+    """Run a rollout, and put down how it ended."""
+    started_at, started = dt.datetime.now(dt.UTC), time.monotonic()
+    result: Result = "serving"
+    try:
+        reason = rollout.run(houses, expected)
+    except (Phase2Error, KeyboardInterrupt) as error:
+        reason = str(error) or "it was told to stop"
+        result = "undone" if rollout.begun else "refused"
+    return Outcome(
+        result=result,
+        version=rollout.version,
+        previous=rollout.previous,
+        reason=reason,
+        by=by,
+        started_at=started_at,
+        seconds=round(time.monotonic() - started, 1),
+        candidate=rollout.candidate,
+        watch=rollout.watch,
+    )
+
+
+def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
+    """Bring the version before back, and ask whether it answers.
 
     Raises:
-        Phase2Error: it did not come to a rollback: nothing to go back to, or another rollout is under way.
+        Phase2Error: there is nothing to go back to, it does not become ready, or a rollout is under way.
 
     """
-    rollcheck = build_rollcheck(environ.get("REGISTRY", ""), say)
+    rollcheck, plan, by = build_rollcheck(environ.get("REGISTRY", ""), say), Plan(), who(environ)
     bring(rollcheck, cluster, environ, say)
-    now, by = dt.datetime.now(dt.UTC), who(environ)
-    with only_one(cluster, f"{by} with a rollback", LEASE_SECONDS, now):
-        started = time.monotonic()
-        version, replaced, found = roll_back(cluster, rollcheck, Plan(), expectations(fixed_houses()), say)
+    started_at, started = dt.datetime.now(dt.UTC), time.monotonic()
+    with only_one(cluster, f"{by} with a rollback", LEASE_SECONDS, started_at):
+        gone, back = roll_back(cluster, plan.update_seconds)
+        say(f"{back} is back in the place of {gone}; asking it …")
+        question = Question(f"http://{APP}", plan.watch_rate, plan.settle_seconds, expectations(fixed_houses()), [back])
+        found = pods.ask(cluster, rollcheck, {"back": question})["back"]
         outcome = Outcome(
             result="failed" if found.lost else "serving",
-            version=version,
-            previous=replaced,
-            reason=found.why_lost() if found.lost else f"back from {replaced}; asked {found.requests} times, 0 lost",
+            version=back,
+            previous=gone,
+            reason=found.why_lost() if found.lost else f"in place of {gone}, asked {found.requests} times, 0 lost",
             by=by,
-            started_at=now,
+            started_at=started_at,
             seconds=round(time.monotonic() - started, 1),
             watch=found,
         )
-        return outcome, keep(outcome, cluster, reports)
+        _record(outcome, cluster, say)
+    return outcome
+
+
+def _record(outcome: Outcome, cluster: Cluster, say: Say) -> None:
+    """Keep it in the cluster; what became of the rollout does not change when that fails."""
+    try:
+        outcome.record(cluster)
+    except ToolError as error:
+        say(f"could not be recorded in the cluster: {error}")
 
 
 def who(environ: Mapping[str, str]) -> str:
@@ -96,16 +113,9 @@ def who(environ: Mapping[str, str]) -> str:
 
 
 def version_here() -> str:
-    """Name what is in the folder: the commit, and after a change not yet committed its digest too."""
+    """Name what is in the folder: the commit, and with a change not yet committed its digest too."""
     commit = run(["git", "rev-parse", "--short=12", "HEAD"]).strip()
     changed = run(["git", "stash", "create"]).strip()  # a commit that no branch holds; the files stay as they are
     if not changed:
         return commit
     return f"{commit}-{run(['git', 'rev-parse', '--short=8', f'{changed}^{{tree}}']).strip()}"
-
-
-def _praise(rollout: Rollout) -> str:
-    watched = rollout.watch
-    if watched is None:
-        return "nothing was there before"
-    return f"asked {watched.requests} times while pods were replaced, 0 lost, p99 {watched.p99_ms:.1f} ms"

@@ -6,18 +6,18 @@ import hashlib
 import os
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from phase2_k8s_cicd.cluster import Cluster
 from phase2_k8s_cicd.errors import ClusterError, Phase2Error
+from phase2_k8s_cicd.rollout import Say
 from phase2_k8s_cicd.tools import ROOT, run, show, succeeds
 
 SERVICE = "house-price-service"
 ROLLCHECK = ROOT / "phase2_k8s_cicd" / "rollcheck"
 # A tag; also what HOUSE_SERVICE_VERSION allows.
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-Say = Callable[[str], None]
 
 
 def build_service(version: str, registry: str, say: Say) -> str:

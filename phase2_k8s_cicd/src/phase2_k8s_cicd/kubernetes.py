@@ -1,0 +1,147 @@
+"""Versions as Deployments: how one comes in beside another, replaces it, and goes back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+
+from phase2_k8s_cicd import pods
+from phase2_k8s_cicd.asking import Question, Report, Watch
+from phase2_k8s_cicd.cluster import APP, CANDIDATE, Cluster, Object, image_of, render, version_of
+from phase2_k8s_cicd.errors import RolloutError, ToolError
+from phase2_k8s_cicd.rollout import Say
+
+COMPONENT = "app.kubernetes.io/component"
+REVISION = "deployment.kubernetes.io/revision"
+
+
+class Kubernetes:
+    """One overlay in one cluster, about to get `image`; see rollout.Place."""
+
+    url = f"http://{APP}"
+
+    def __init__(self, cluster: Cluster, image: str, rollcheck: str) -> None:
+        self._cluster, self._image, self._rollcheck = cluster, image, rollcheck
+        serving = cluster.serving()
+        self.previous = version_of(serving) if serving else None
+
+    @contextmanager
+    def candidate(self, timeout_s: float) -> Iterator[str]:
+        """Run one pod of the image behind a Service of its own."""
+        cluster = self._cluster
+        try:
+            cluster.apply(render(cluster.overlay, self._image, "candidate"))
+            wait_until_rolled(cluster, CANDIDATE, "candidate", timeout_s)
+            yield f"http://{CANDIDATE}"
+        finally:
+            cluster.delete("deployment,service,serviceaccount,configmap", f"--selector={COMPONENT}=candidate")
+
+    def ask(self, questions: Mapping[str, Question]) -> dict[str, Report]:
+        """Ask from a pod."""
+        return pods.ask(self._cluster, self._rollcheck, questions)
+
+    def watching(self, question: Question, say: Say) -> AbstractContextManager[Watch]:
+        """Ask from a pod."""
+        return pods.watching(self._cluster, self._rollcheck, question, say)
+
+    def replace(self, timeout_s: float) -> None:
+        """Apply the overlay; Kubernetes replaces one pod after the other."""
+        self._cluster.apply(render(self._cluster.overlay, self._image))
+        wait_until_rolled(self._cluster, APP, "api", timeout_s)
+
+    def undo(self, timeout_s: float) -> None:
+        """Bring the revision before back, or take all away when there was none."""
+        if self.previous is None:
+            self._cluster.delete(f"deployment/{APP}")
+        elif self._cluster.serving() == self._image and version_of(self._image) != self.previous:
+            self._cluster.kubectl("rollout", "undo", f"deployment/{APP}")
+        if self.previous:
+            wait_until_rolled(self._cluster, APP, "api", timeout_s)
+
+
+def make_namespace(cluster: Cluster, image: str) -> None:
+    """Make the namespace, if it is not there yet: a candidate comes before everything else."""
+    if not cluster.get("namespace", cluster.namespace):
+        documents = render(cluster.overlay, image).split("\n---\n")
+        cluster.apply(next(text for text in documents if "kind: Namespace" in text))
+
+
+def wait_until_rolled(cluster: Cluster, name: str, component: str, timeout_s: float) -> None:
+    """Return once all pods of a Deployment are of its newest template and ready.
+
+    Raises:
+        RolloutError: a new pod crashes, cannot start, or is not ready in time; with its last words.
+
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        deployment = cluster.get("deployment", name)
+        if deployment and is_rolled(deployment):
+            return
+        found = cluster.pods(f"{COMPONENT}={component},app.kubernetes.io/name={APP}")
+        new = [pod for pod in found if deployment and pod["spec"]["containers"][0]["image"] == image_of(deployment)]
+        for pod in new:
+            if why := _hopeless(pod):
+                raise RolloutError(f"pod {pod['metadata']['name']} {why}{_last_words(cluster, pod)}")
+        if time.monotonic() > deadline:
+            raise RolloutError(f"it was not ready after {timeout_s:.0f} s{_complaint(cluster, new)}")
+        time.sleep(0.3)
+
+
+def is_rolled(deployment: Object) -> bool:
+    """Say whether the cluster has done all that the Deployment asks for."""
+    status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
+    counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")]
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    return bool(seen and counts == [wanted] * 4)
+
+
+def roll_back(cluster: Cluster, timeout_s: float) -> tuple[str, str]:
+    """Bring the newest revision of another version back; give the version that went and the one that came.
+
+    Raises:
+        RolloutError: nothing else has served here, or its pods do not become ready.
+
+    """
+    now = cluster.serving()
+    found = json.loads(cluster.kubectl("get", "replicasets", f"--selector={COMPONENT}=api", "--output=json"))["items"]
+    others = [(int(each["metadata"]["annotations"][REVISION]), image_of(each)) for each in found]
+    others = [(revision, image) for revision, image in others if image != now]
+    if now is None or not others:
+        raise RolloutError("nothing else has served here, so there is nothing to go back to")
+    revision, image = max(others)
+    cluster.kubectl("rollout", "undo", f"deployment/{APP}", f"--to-revision={revision}")
+    wait_until_rolled(cluster, APP, "api", timeout_s)
+    return version_of(now), version_of(image)
+
+
+def _hopeless(pod: Object) -> str | None:
+    """Say why a pod will not get better by waiting."""
+    for container in pod["status"].get("containerStatuses", []):
+        waiting = container.get("state", {}).get("waiting", {}).get("reason", "")
+        if waiting.startswith(("Err", "ImagePull", "InvalidImage", "CreateContainer")):
+            return f"cannot start: {pods.trouble_of(pod)}"
+        if container["restartCount"] and (ended := container.get("lastState", {}).get("terminated")):
+            return f"crashes: {ended['reason']}, exit code {ended['exitCode']}"
+    return None
+
+
+def _last_words(cluster: Cluster, pod: Object) -> str:
+    try:
+        words = cluster.kubectl("logs", pod["metadata"]["name"], "--tail=3", "--previous")
+    except ToolError:  # it never ran
+        return ""
+    return f"; its last words: {words.strip()[-500:]}"
+
+
+def _complaint(cluster: Cluster, new: list[Object]) -> str:
+    """Give the newest warning about a pod that is not ready."""
+    for pod in new:
+        if trouble := pods.trouble_of(pod):
+            return f": {trouble}"
+        about = f"--field-selector=involvedObject.name={pod['metadata']['name']},type=Warning"
+        if events := json.loads(cluster.kubectl("get", "events", about, "--output=json"))["items"]:
+            return f": {events[-1]['message']}"
+    return ""
