@@ -114,3 +114,32 @@ func TestQuietMeansNoLiveLines(t *testing.T) {
 		t.Errorf("%s", shown)
 	}
 }
+
+func TestAVersionsFirstAndLastAnswersAreKnownInWhateverOrderTheyCome(t *testing.T) {
+	tally := newTally()
+	for _, at := range []time.Duration{3 * time.Second, time.Second, 2 * time.Second} {
+		tally.add(good(at, "v1"))
+	}
+
+	v1 := tally.report("").Versions["v1"]
+
+	if v1.FirstS != 1 || v1.LastS != 3 || v1.OK != 3 {
+		t.Errorf("%+v", v1)
+	}
+}
+
+func TestTheSummaryNamesVersionsInTheOrderInWhichTheyAnswered(t *testing.T) {
+	tally := newTally()
+	tally.add(good(time.Second, "a-new-one"))
+	tally.add(good(0, "old"))
+	tally.add(outcome{at: 2 * time.Second, loss: &loss{"status 503", "warming up"}})
+	var shown bytes.Buffer
+
+	tally.report("").writeSummary(&shown)
+
+	old, young, lost := strings.Index(shown.String(), "  old   1 ok"), strings.Index(shown.String(), "  a-new-one   1 ok"),
+		strings.Index(shown.String(), "  status 503   1 lost, first at 2.0 s: warming up")
+	if old < 0 || young < old || lost < young {
+		t.Errorf("%s", shown.String())
+	}
+}
