@@ -49,6 +49,23 @@ def serve(**options: Any) -> None:
     run(app, settings)
 
 
+@cli.command()
+def gateway() -> None:
+    """Become the gateway in front of the two replicas: what the Procfile runs."""
+    from phase2_k8s_cicd.processes import Ports, become_gateway
+
+    become_gateway(Ports())
+
+
+@cli.command()
+@click.argument("name", type=click.Choice(["a", "b"]))
+def replica(name: str) -> None:
+    """Keep one of the two replicas running: what the Procfile runs."""
+    from phase2_k8s_cicd.processes import Ports, keep_replica
+
+    keep_replica(name, Ports())
+
+
 overlay_option = click.option(
     "--overlay",
     type=click.Choice(["local", "dev", "prod"]),
@@ -66,7 +83,14 @@ yes_option = click.option("--yes", is_flag=True, envvar="YES", help="Do not ask 
 @overlay_option
 @context_option
 @yes_option
-def rollout(version: str | None, overlay: str, context: str | None, yes: bool) -> None:
+@click.option(
+    "--runtime",
+    type=click.Choice(["k8s", "process"]),
+    default="k8s",
+    show_default=True,
+    help="A cluster, or two processes.",
+)
+def rollout(version: str | None, overlay: str, context: str | None, yes: bool, runtime: str) -> None:
     """Build a version, try it beside the old one, and replace the old one if it passes.
 
     It is undone when an answer is lost; the reason is printed, and kept in reports/rollout and as an event on
@@ -76,8 +100,11 @@ def rollout(version: str | None, overlay: str, context: str | None, yes: bool) -
       phase2 rollout --version v2
       REGISTRY=123456789012.dkr.ecr.eu-west-1.amazonaws.com YES=1 phase2 rollout --overlay prod --version v2
     """
-    from phase2_k8s_cicd.deploy import deploy
+    from phase2_k8s_cicd.deploy import deploy, deploy_processes
 
+    if runtime == "process":
+        _tell(deploy_processes(version, _say))
+        return
     cluster = _chosen(overlay, context, yes)
     _tell(deploy(cluster, version, os.environ, _say))
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import getpass
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from phase1_docker_api.settings import Settings, load_settings
+
 from phase2_k8s_cicd import pods
 from phase2_k8s_cicd.asking import Question
 from phase2_k8s_cicd.cluster import APP, Cluster, version_of
-from phase2_k8s_cicd.errors import Phase2Error, ToolError
+from phase2_k8s_cicd.errors import Phase2Error, RolloutError, ToolError
 from phase2_k8s_cicd.houses import expectations, fixed_houses
 from phase2_k8s_cicd.images import bring, build_rollcheck, build_service, extract_model
 from phase2_k8s_cicd.kubernetes import Kubernetes, make_namespace, roll_back
 from phase2_k8s_cicd.lock import only_one
 from phase2_k8s_cicd.outcome import Outcome, Result
+from phase2_k8s_cicd.processes import RUN, Ports, Processes, build_rollcheck_binary
 from phase2_k8s_cicd.rollout import Plan, Rollout, Say
 from phase2_k8s_cicd.tools import run
 
@@ -46,6 +51,28 @@ def deploy(cluster: Cluster, version: str | None, environ: Mapping[str, str], sa
         outcome = attempt(rollout, expectations(houses), expected, by)
         _record(outcome, cluster, say)
     return outcome
+
+
+def deploy_processes(version: str | None, say: Say) -> Outcome:
+    """Roll a version out to the replicas that run on this machine.
+
+    Raises:
+        Phase2Error: it did not come to a rollout: nothing runs, or another rollout is under way.
+
+    """
+    ports = Ports()
+    place = Processes(ports, version or version_here(), build_rollcheck_binary())
+    if place.previous is None:
+        raise RolloutError(f"nothing answers at {place.url}; first:  make phase2-up RUNTIME=process")
+    houses = fixed_houses()
+    expected = expectations(houses, load_settings(Settings).model_path)
+    with (RUN / "rollout.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RolloutError("another rollout is under way here; wait for its end") from None
+        rollout = Rollout(place, place.version, Plan(), say)
+        return attempt(rollout, expectations(houses), expected, who(os.environ))
 
 
 def attempt(rollout: Rollout, houses: str, expected: str, by: str) -> Outcome:
