@@ -98,7 +98,7 @@ func progressLine(now, every time.Duration, t *tally) string {
 	var shares strings.Builder
 	for _, name := range t.names {
 		if n := r.versions[name]; n > 0 {
-			fmt.Fprintf(&shares, "   %s %d %%", name, 100*n/r.latencies.count)
+			fmt.Fprintf(&shares, "   %s %.0f %%", name, 100*float64(n)/float64(r.latencies.count))
 		}
 	}
 	return line + shares.String()
