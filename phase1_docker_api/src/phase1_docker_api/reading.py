@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from itertools import repeat
 from typing import Any, TypeVar
 
 import jiter
@@ -94,7 +95,7 @@ def _from_columns(body: HouseColumns) -> list[Fields]:
                 f"{len(column)} values, but land_area_sqft has {rows}",
                 "send one value a house",
             )
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return list(map(dict, map(zip, repeat(list(columns)), zip(*columns.values(), strict=True))))
 
 
 def _parsed(body: bytes) -> Any:
