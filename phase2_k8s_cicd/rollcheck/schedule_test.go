@@ -60,6 +60,20 @@ func TestWhatDoesNotFitIsLostAsOverrun(t *testing.T) {
 	}
 }
 
+func TestARequestThatIsAnsweredMakesRoomForAnother(t *testing.T) {
+	o := testOptions()
+	o.requests = maxInFlight + 100
+	outcomes := make(chan outcome, o.requests)
+
+	askOnSchedule(t.Context(), o, proberWith(o, func(*http.Request) (*http.Response, error) { return ok(), nil }), time.Now(), outcomes)
+
+	for range o.requests {
+		if o := <-outcomes; o.loss != nil {
+			t.Fatal(o.loss)
+		}
+	}
+}
+
 func TestWhenTheWatchingEndsRequestsUnderWayAreStillAwaited(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	release := make(chan struct{})
