@@ -138,6 +138,8 @@ def test_a_service_that_drains_answers_on_while_it_says_that_it_is_not_ready(lin
     assert Refused.model_validate_json(not_ready.content).problems[0].field == "service"
     assert not_ready.headers["retry-after"] == "1"
     assert [a.status_code for a in answers] == [200, 200]
+    # Else a kept connection would be cut at the end of the draining, under a request that is on its way.
+    assert [a.headers.get("connection") for a in answers] == ["close", "close"]
     assert code == 0
     assert 1 <= took < 25
 

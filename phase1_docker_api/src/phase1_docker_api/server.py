@@ -44,6 +44,10 @@ class PatientServer(uvicorn.Server):
             super().handle_exit(sig, frame)
             return
         get_logger().info("drain_started", seconds=self._drain_seconds)
+        # A connection that is kept alive would be cut at the end, maybe under a request that is on its way: from now on
+        # each answer says that it is the last one here, and the caller's next connection leads to another replica.
+        self.config.encoded_headers.append((b"connection", b"close"))
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         timer = threading.Timer(self._drain_seconds, super().handle_exit, (sig, frame))
         timer.daemon = True
         timer.start()

@@ -52,18 +52,18 @@ def serve(**options: Any) -> None:
 @cli.command()
 def gateway() -> None:
     """Become the gateway in front of the two replicas: what the Procfile runs."""
-    from phase2_k8s_cicd.processes import Ports, become_gateway
+    from phase2_k8s_cicd.processes import Local, become_gateway
 
-    become_gateway(Ports())
+    become_gateway(Local())
 
 
 @cli.command()
 @click.argument("name", type=click.Choice(["a", "b"]))
 def replica(name: str) -> None:
     """Keep one of the two replicas running: what the Procfile runs."""
-    from phase2_k8s_cicd.processes import Ports, keep_replica
+    from phase2_k8s_cicd.processes import Local, keep_replica
 
-    keep_replica(name, Ports())
+    keep_replica(name, Local())
 
 
 overlay_option = click.option(

@@ -141,6 +141,7 @@ def render(overlay: str, image: str, *components: str) -> str:
     with TemporaryDirectory(prefix=".rendering-", dir=K8S) as folder:  # kustomize wants relative paths
         lines = {
             "resources": [f"../overlays/{overlay}"],
+            "namespace": NAMESPACES[overlay],  # a component's objects come after the overlay has named its own
             "components": [f"../components/{component}" for component in components],
             "images": [{"name": "house-price-service", "newName": name, "newTag": tag}],
         }

@@ -22,7 +22,7 @@ from phase2_k8s_cicd.images import bring, build_rollcheck, build_service, extrac
 from phase2_k8s_cicd.kubernetes import Kubernetes, make_namespace, roll_back
 from phase2_k8s_cicd.lock import only_one
 from phase2_k8s_cicd.outcome import Outcome, Result
-from phase2_k8s_cicd.processes import RUN, Ports, Processes, build_rollcheck_binary
+from phase2_k8s_cicd.processes import Local, Processes, build_rollcheck_binary
 from phase2_k8s_cicd.rollout import Plan, Rollout, Say
 from phase2_k8s_cicd.tools import run
 
@@ -60,13 +60,13 @@ def deploy_processes(version: str | None, say: Say) -> Outcome:
         Phase2Error: it did not come to a rollout: nothing runs, or another rollout is under way.
 
     """
-    ports = Ports()
-    place = Processes(ports, version or version_here(), build_rollcheck_binary())
+    local = Local()
+    place = Processes(local, version or version_here(), build_rollcheck_binary(local))
     if place.previous is None:
         raise RolloutError(f"nothing answers at {place.url}; first:  make phase2-up RUNTIME=process")
     houses = fixed_houses()
     expected = expectations(houses, load_settings(Settings).model_path)
-    with (RUN / "rollout.lock").open("w") as lock:
+    with (local.run_folder / "rollout.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 
 import httpx
 from phase1_docker_api.errors import ServiceError
@@ -31,15 +32,14 @@ from phase2_k8s_cicd.rollout import Say
 from phase2_k8s_cicd.tools import ROOT, run
 
 HOST = "127.0.0.1"
-RUN = ROOT / ".run" / "phase2_k8s_cicd"
 REPLICAS = ("a", "b")
 # The gateway asks every second, so three are enough for it to forget a replica that says no.
 DRAIN_SECONDS = "3"
 HEADER = "x-service-version"
 
 
-class Ports(BaseSettings):
-    """The phase's lines of ports.env, which is where `make` reads them."""
+class Local(BaseSettings):
+    """Where on this machine; the ports are the phase's lines of ports.env, which is where `make` reads them."""
 
     model_config = SettingsConfigDict(env_prefix="PHASE2_", env_file=ROOT / "ports.env", frozen=True, extra="ignore")
 
@@ -47,15 +47,16 @@ class Ports(BaseSettings):
     a_port: int
     b_port: int
     candidate_port: int
+    run_folder: Path = ROOT / ".run" / "phase2_k8s_cicd"
 
-    def of(self, replica: str) -> int:
+    def port_of(self, replica: str) -> int:
         """Give a replica's port."""
         return {"a": self.a_port, "b": self.b_port}[replica]
 
 
-def become_gateway(ports: Ports) -> None:
+def become_gateway(local: Local) -> None:
     """Turn this process into Traefik, in front of both replicas."""
-    servers = [{"url": f"http://{HOST}:{ports.of(replica)}"} for replica in REPLICAS]
+    servers = [{"url": f"http://{HOST}:{local.port_of(replica)}"} for replica in REPLICAS]
     health = {"path": "/readyz", "interval": "1s", "timeout": "1s"}
     routes = {
         "http": {
@@ -63,24 +64,24 @@ def become_gateway(ports: Ports) -> None:
             "services": {"replicas": {"loadBalancer": {"servers": servers, "healthCheck": health}}},
         }
     }
-    RUN.mkdir(parents=True, exist_ok=True)
-    file = RUN / "routes.yaml"
+    local.run_folder.mkdir(parents=True, exist_ok=True)
+    file = local.run_folder / "routes.yaml"
     file.write_text(json.dumps(routes))  # JSON is YAML too
     traefik = Path(sys.executable).parent / "traefik"
     os.execv(  # noqa: S606 - the program that the lock names
         traefik,
         [
             str(traefik),
-            f"--entrypoints.web.address={HOST}:{ports.gateway_port}",
+            f"--entrypoints.web.address={HOST}:{local.gateway_port}",
             f"--providers.file.filename={file}",
-            "--log.level=WARN",
+            "--log.level=ERROR",
             "--global.checknewversion=false",
             "--global.sendanonymoususage=false",
         ],
     )
 
 
-def keep_replica(replica: str, ports: Ports) -> None:
+def keep_replica(replica: str, local: Local) -> None:
     """Run a replica, and start it again whenever it ends, until this process is told to stop."""
     stopping = threading.Event()
     child: subprocess.Popen[bytes] | None = None
@@ -93,8 +94,8 @@ def keep_replica(replica: str, ports: Ports) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     while not stopping.is_set():
-        child = _serve(ports.of(replica), _wanted_version())
-        _pid_file(replica).write_text(str(child.pid))
+        child = _serve(local.port_of(replica), _wanted_version(local))
+        _pid_file(local, replica).write_text(str(child.pid))
         code = child.wait()
         if code and not stopping.wait(1):  # not in a tight circle when it cannot start
             print(f"replica {replica} ended with code {code}; starting it again", flush=True)
@@ -103,25 +104,26 @@ def keep_replica(replica: str, ports: Ports) -> None:
 class Processes:
     """The two replicas, about to get `version`; see rollout.Place."""
 
-    def __init__(self, ports: Ports, version: str, rollcheck: Path) -> None:
-        self._ports, self.version, self._rollcheck = ports, version, rollcheck
-        self.url = f"http://{HOST}:{ports.gateway_port}"
+    def __init__(self, local: Local, version: str, rollcheck: Path) -> None:
+        self._local, self.version, self._rollcheck = local, version, rollcheck
+        self.url = f"http://{HOST}:{local.gateway_port}"
         self.previous = answering(self.url)
 
     @contextmanager
     def candidate(self, timeout_s: float) -> Iterator[str]:
         """Start a third process, which the gateway does not know."""
-        url = f"http://{HOST}:{self._ports.candidate_port}"
-        process = _serve(self._ports.candidate_port, self.version)
-        try:
+        url = f"http://{HOST}:{self._local.candidate_port}"
+        log = self._local.run_folder / "candidate.log"
+        with log.open("wb") as output:
+            process = _serve(self._local.candidate_port, self.version, output)
             try:
                 wait_until_ready(url, process, timeout_s)
+                yield url
             except ServiceError as error:
-                raise RolloutError(f"{error}; its own lines above say why") from error
-            yield url
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(30)
+                raise RolloutError(f"{error}; its last words: {log.read_text()[-500:].strip()}") from error
+            finally:
+                process.send_signal(signal.SIGINT)
+                process.wait(30)
 
     def ask(self, questions: Mapping[str, Question]) -> dict[str, Report]:
         """Run one rollcheck a question, side by side."""
@@ -163,14 +165,14 @@ class Processes:
         self._roll(self.previous or "dev", timeout_s)
 
     def _roll(self, version: str, timeout_s: float) -> None:
-        want_version(version)
+        _want_version(self._local, version)
         deadline = time.monotonic() + timeout_s
         for replica in REPLICAS:
-            url = f"http://{HOST}:{self._ports.of(replica)}"
-            old = _pid_file(replica).read_text()
+            url = f"http://{HOST}:{self._local.port_of(replica)}"
+            old = _pid_file(self._local, replica).read_text()
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(old), signal.SIGTERM)
-            while _pid_file(replica).read_text() == old or answering(url) != version:
+            while _pid_file(self._local, replica).read_text() == old or answering(url) != version:
                 if time.monotonic() > deadline:
                     raise RolloutError(f"replica {replica} was not {version} after {timeout_s:.0f} s: make phase2-logs")
                 time.sleep(0.1)
@@ -197,14 +199,14 @@ class ProcessWatch:
         return report_in(output)
 
 
-def build_rollcheck_binary() -> Path:
+def build_rollcheck_binary(local: Local) -> Path:
     """Build rollcheck for this machine.
 
     Raises:
         ToolError: there is no Go.
 
     """
-    binary = RUN / "rollcheck"
+    binary = local.run_folder / "rollcheck"
     run(["go", "build", "-C", str(ROOT / "phase2_k8s_cicd" / "rollcheck"), "-o", str(binary), "."])
     return binary
 
@@ -219,24 +221,23 @@ def answering(url: str) -> str | None:
     return None
 
 
-def want_version(version: str) -> None:
+def _want_version(local: Local, version: str) -> None:
     """Let the next start of each replica be this version."""
-    RUN.mkdir(parents=True, exist_ok=True)
-    new = RUN / "version.new"
+    new = local.run_folder / "version.new"
     new.write_text(version)
-    new.replace(RUN / "version")
+    new.replace(local.run_folder / "version")
 
 
-def _wanted_version() -> str:
-    file = RUN / "version"
+def _wanted_version(local: Local) -> str:
+    file = local.run_folder / "version"
     return file.read_text() if file.exists() else "dev"
 
 
-def _pid_file(replica: str) -> Path:
-    return RUN / f"replica-{replica}.pid"
+def _pid_file(local: Local, replica: str) -> Path:
+    return local.run_folder / f"replica-{replica}.pid"
 
 
-def _serve(port: int, version: str) -> subprocess.Popen[bytes]:
+def _serve(port: int, version: str, log: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
     settings = {"HOUSE_HOST": HOST, "HOUSE_SERVICE_VERSION": version, "HOUSE_DRAIN_SECONDS": DRAIN_SECONDS}
     command = [sys.executable, "-m", "phase2_k8s_cicd", "serve", f"--port={port}"]
-    return subprocess.Popen(command, env=os.environ | settings)  # noqa: S603 - our own command
+    return subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log)  # noqa: S603 - our own command
