@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -108,9 +109,16 @@ func TestAReportThatCannotBeWrittenIsNoSuccess(t *testing.T) {
 }
 
 func TestTheReportHasTheNamesThatScriptsRelyOn(t *testing.T) {
-	url, _ := serve(t, saying(200, goodBody))
+	var asked atomic.Int64
+	url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		saying(200, goodBody)(w, r)
+	})
 	var stdout, stderr bytes.Buffer
-	run(t.Context(), []string{"-requests", "1", "-report", "-", url}, nil, &stdout, &stderr)
+	run(t.Context(), []string{"-requests", "2", "-report", "-", url}, nil, &stdout, &stderr)
 	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
 	var fields map[string]any
 	err := json.Unmarshal([]byte(lines[len(lines)-1]), &fields)
@@ -130,6 +138,12 @@ func TestTheReportHasTheNamesThatScriptsRelyOn(t *testing.T) {
 	for _, name := range strings.Fields("ok p50_ms p99_ms first_s last_s") {
 		if version[name] == nil {
 			t.Errorf("versions.v1.%s is missing", name)
+		}
+	}
+	lost := fields["losses"].([]any)[0].(map[string]any)
+	for _, name := range strings.Fields("at_s kind detail version fresh") {
+		if lost[name] == nil {
+			t.Errorf("losses[0].%s is missing", name)
 		}
 	}
 }

@@ -30,6 +30,17 @@ func TestQuantilesAreRightToOnePercent(t *testing.T) {
 	}
 }
 
+func TestTheMedianOfThreeIsTheSecond(t *testing.T) {
+	var l latencies
+	for _, ms := range []time.Duration{1, 2, 3} {
+		l.add(ms * time.Millisecond)
+	}
+
+	if got := l.quantile(0.5); got < 2*time.Millisecond || got > 2020*time.Microsecond {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestQuantilesOfExtremes(t *testing.T) {
 	var l latencies
 	if l.quantile(0.5) != 0 {

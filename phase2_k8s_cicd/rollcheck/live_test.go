@@ -42,6 +42,19 @@ func TestTheNextProgressLineForgetsTheOneBeforeButNotTheSums(t *testing.T) {
 	}
 }
 
+func TestAVersionThatDidNotAnswerLatelyIsNotShown(t *testing.T) {
+	tally := newTally()
+	tally.add(good(0, "v1"))
+	progressLine(time.Second, time.Second, tally)
+	tally.add(good(time.Second, "v2"))
+
+	line := progressLine(2*time.Second, time.Second, tally)
+
+	if strings.Contains(line, "v1") || !strings.HasSuffix(line, "v2 100 %") {
+		t.Errorf("%q", line)
+	}
+}
+
 func TestEachEventIsToldOnce(t *testing.T) {
 	tally := newTally()
 	refused := outcome{loss: &loss{kindConnect, "connection refused"}}
@@ -66,9 +79,10 @@ func TestAVersionThatFellSilentIsToldOnceAndSoIsItsReturn(t *testing.T) {
 
 	first, second := tally.newlySilent(10*time.Second), tally.newlySilent(11*time.Second)
 	event := tally.add(good(12*time.Second, "v1"))
+	repeated := tally.add(good(13*time.Second, "v1"))
 
-	if len(first) != 1 || first[0] != "v1" || len(second) != 0 || event != "v1 answers again" {
-		t.Errorf("%v, %v, %q", first, second, event)
+	if len(first) != 1 || first[0] != "v1" || len(second) != 0 || event != "v1 answers again" || repeated != "" {
+		t.Errorf("%v, %v, %q, %q", first, second, event, repeated)
 	}
 }
 
