@@ -64,7 +64,8 @@ def chosen(names: str) -> tuple[Peer, ...]:
     """Give the peers whose names hold one of these words, in their order here."""
     found: dict[str, Peer] = {}
     for name in names.lower().split(","):
-        fits = [peer for peer in PEERS if name.strip() in peer.name.lower()]
+        exact = [peer for peer in PEERS if name.strip() == peer.name.lower()]
+        fits = exact or [peer for peer in PEERS if name.strip() in peer.name.lower()]
         if not fits:
             raise argparse.ArgumentTypeError(f"no peer is called {name!r}; there are: {_names()}")
         found |= {peer.name: peer for peer in fits}

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.peers import FOLDER, OURS, ROOT, Peer
+from benchmarks.peers import FOLDER, ROOT, Peer
 
 PLACE = ROOT / ".bench"
 UV = str(ROOT / "scripts" / "uv")
@@ -30,9 +30,9 @@ def make(peer: Peer) -> bool:
         _uv("venv", "--quiet", "--clear", "--no-project", "--python", sys.executable, str(place))
         _install(place, "--requirements", str(peer.requirements))
         stamp.write_text(wanted)
-    if peer.name == OURS:  # the code changes more often than the requirements
-        package = ROOT / "phase1_docker_api"
-        _install(place, "--no-deps", "--reinstall-package", "phase1-docker-api", str(package))
+    for package in peer.packages:  # the code changes more often than the requirements
+        name = package.name.replace("_", "-")
+        _install(place, "--no-deps", "--no-sources", "--reinstall-package", name, str(package))
     return anew
 
 

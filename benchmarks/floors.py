@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.measure import BATCHES, PROCESS, ROWS, Figures
-from benchmarks.peers import BENTOML, CONSTANT, MLFLOW, NAIVE, OURS
+from benchmarks.peers import BENTOML, CONSTANT, MLFLOW, NAIVE, OURS, WATCHED
 
 CONNECTIONS = (8, 32)
 
@@ -35,7 +35,7 @@ class Floor:
         ratio = self.ratio(measured)
         what = self.figure.replace("_per_s", "/s").replace("_", " ")
         where = f" at {self.part} connections" if isinstance(self.part, int) else ""
-        bound = f"at least {self.least:g}×" if self.least else f"at most {self.most:g}×"
+        bound = f"at least {self.least:g}×" if self.least else f"at most {self.most:.3g}×"
         if ratio is None:
             return True, f"– {what}{where}: {bound} {self.peer}; not measured"
         held = self.least <= ratio <= self.most
@@ -62,5 +62,7 @@ FLOORS = (
     Floor(PROCESS, "memory_mb", MLFLOW, most=0.4),
     Floor(PROCESS, "installed_mb", NAIVE, most=0.85),
     Floor(PROCESS, "start_cpu_s", NAIVE, most=1),
+    # What metrics and the version in each answer cost: a tenth at most.
+    *(Floor(n, "requests_per_s", WATCHED, most=1 / 0.9) for n in CONNECTIONS),
     *(Floor(BATCHES, f"rows_per_s_of_{rows}", NAIVE, least=1.8) for rows in ROWS),
 )

@@ -9,8 +9,9 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
+PHASE1, PHASE2 = ROOT / "phase1_docker_api", ROOT / "phase2_k8s_cicd"
 OURS, NAIVE, FLASK, MLFLOW, BENTOML = "ours", "naive FastAPI", "naive Flask", "MLflow", "BentoML"
-CONSTANT, BARE = "a constant", "bare uvicorn"
+CONSTANT, BARE, WATCHED = "a constant", "bare uvicorn", "ours with metrics"
 
 House = dict[str, object]
 Houses = Sequence[House]
@@ -39,6 +40,7 @@ class Batches:
 class Peer:
     """A service to measure. No app is imported here: measuring must share no memory with what it measures.
 
+    `packages` are folders of this repository, installed without what they depend on, which the requirements name.
     `command` runs in the folder that `benchmarks.prepare` filled, with `{port}` filled in and the programs of
     its own environment first on PATH; `prepare`, a program of this folder, has run there once.
     """
@@ -50,14 +52,23 @@ class Peer:
     body: Callable[[House], Any] = dict
     batches: Batches | None = None
     prepare: str | None = None
+    packages: tuple[Path, ...] = ()
 
 
 PEERS = (
     Peer(
         OURS,
-        ROOT / "phase1_docker_api" / "requirements.txt",
+        PHASE1 / "requirements.txt",
         "phase1 serve",
         batches=Batches(body=columns, most=10_000),
+        packages=(PHASE1,),
+    ),
+    Peer(
+        WATCHED,
+        PHASE2 / "requirements.txt",
+        "phase2 serve",
+        batches=Batches(body=columns, most=10_000),
+        packages=(PHASE1, PHASE2),
     ),
     Peer(NAIVE, FOLDER / "naive_fastapi.txt", "uvicorn naive_fastapi:app --port {port}", batches=Batches()),
     Peer(FLASK, FOLDER / "naive_flask.txt", "gunicorn -w 1 -b 127.0.0.1:{port} naive_flask:app", batches=Batches()),

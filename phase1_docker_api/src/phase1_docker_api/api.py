@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
@@ -22,7 +22,7 @@ from starlette.types import Scope
 from phase1_docker_api.artifact import load_model
 from phase1_docker_api.batching import LargeBatches, MicroBatcher
 from phase1_docker_api.errors import RefusalError, refuse, stopping
-from phase1_docker_api.middleware import RequestLog
+from phase1_docker_api.middleware import RequestLog, RequestWatcher
 from phase1_docker_api.model import Answer, Card, HouseModel, Usable
 from phase1_docker_api.pages import page_routes
 from phase1_docker_api.reading import parse_house, parse_houses, read_body
@@ -58,6 +58,13 @@ AnswerAll = Callable[[Sequence[Usable]], list[Answer]]
 NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Refused, "description": "The service is stopping."}}
 
 
+class Watcher(RequestWatcher, Protocol):
+    """Who is shown what happens, to count it."""
+
+    def answers_made(self, answers: Sequence[Answer]) -> None:
+        """See answers that were made in one go, on the thread that made them."""
+
+
 @dataclass
 class Service:
     """What the routes share; `ready` turns false when the process is told to stop."""
@@ -89,11 +96,12 @@ class Status(BaseModel):
 def create_app(
     settings: Settings | None = None,
     model: HouseModel | None = None,
-    on_answers: Callable[[Sequence[Answer]], None] | None = None,
+    watcher: Watcher | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> FastAPI:
     """Build the service around the model at `settings.model_path`, or the one given.
 
-    `on_answers` is shown all answers that were made in one go, on the thread that made them.
+    `watcher` is shown each request and all answers; `headers` are added to every answer.
 
     Raises:
         SettingsError: the environment has a wrong setting.
@@ -103,7 +111,7 @@ def create_app(
     settings = settings or load_settings(Settings)
     model = model or load_model(settings.model_path)
     model.estimate([House(**MINIMAL_EXAMPLE), House(**FULL_EXAMPLE)])  # the first prediction is the slow one
-    answer_all = _watched(model.answers, on_answers) if on_answers else model.answers
+    answer_all = _watched(model.answers, watcher.answers_made) if watcher else model.answers
     batcher = MicroBatcher(answer_all, quick=QUICK, max_waiting=settings.max_waiting)
     app = FastAPI(
         title="House prices",
@@ -123,7 +131,7 @@ def create_app(
     app.router.routes.insert(0, PlainRoute("/predict", predict, methods=["POST"], include_in_schema=False))
     app.include_router(router)
     app.router.routes.extend(page_routes())
-    app.add_middleware(RequestLog)
+    app.add_middleware(RequestLog, watcher=watcher, headers=headers or {})
     app.add_exception_handler(RefusalError, _on_refusal)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)

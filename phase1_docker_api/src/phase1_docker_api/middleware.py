@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Protocol
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,11 +19,24 @@ SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 QUIET_PATHS = {"/healthz", "/readyz", "/metrics"}
 
 
+class RequestWatcher(Protocol):
+    """Who is told of each request, to count it."""
+
+    def request_began(self) -> None:
+        """See a request come in."""
+
+    def request_ended(self, scope: Scope, status: int, seconds: float) -> None:
+        """See it answered; `scope` has its route and what is logged about it."""
+
+
 class RequestLog:
     """ASGI middleware; a route may add fields to the line through `scope["log"]`."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app, self._logger = app, get_logger()
+    def __init__(
+        self, app: ASGIApp, watcher: RequestWatcher | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._app, self._logger, self._watcher = app, get_logger(), watcher
+        self._headers = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its id in `scope["request_id"]` and in the answer's headers."""
@@ -36,12 +49,14 @@ class RequestLog:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         line = scope["log"] = {"event": "request_answered"}
         status = 0
+        if self._watcher:
+            self._watcher.request_began()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", request_id.encode()))
+                message["headers"] += [(b"x-request-id", request_id.encode()), *self._headers]
             await send(message)
 
         try:
@@ -50,7 +65,10 @@ class RequestLog:
             self._logger.exception("request_failed", path=scope["path"])
             if not status:
                 await _send_failure(request_id, send_with_id)
-        self._log(scope, line, status, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        if self._watcher:
+            self._watcher.request_ended(scope, status, seconds)
+        self._log(scope, line, status, seconds)
 
     def _log(self, scope: Scope, line: MutableMapping[str, Any], status: int, seconds: float) -> None:
         log = self._logger.debug if scope["path"] in QUIET_PATHS else self._logger.info

@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phase2_k8s_cicd.metrics import RequestMetrics, ServiceMetrics
+from phase2_k8s_cicd.metrics import ServiceMetrics
 from phase2_k8s_cicd.settings import Settings
 
 
@@ -27,11 +27,11 @@ def create_app(settings: Settings | None = None, model: HouseModel | None = None
     settings = settings or load_settings(Settings)
     model = model or load_model(settings.model_path)
     metrics = ServiceMetrics(model.card, settings.service_version)
-    app = create_phase1_app(settings, model, on_answers=metrics.count_answers)
+    headers = {"x-service-version": settings.service_version}
+    app = create_phase1_app(settings, model, watcher=metrics, headers=headers)
 
     async def show_metrics(request: Request) -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     app.router.routes.append(PlainRoute("/metrics", show_metrics, methods=["GET"], include_in_schema=False))
-    app.add_middleware(RequestMetrics, metrics=metrics, service_version=settings.service_version)
     return app
