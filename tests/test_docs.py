@@ -1,4 +1,4 @@
-"""What the documents name is there: settings, ports, make targets, verbs, routes, links."""
+"""What the documents name is there: settings, ports, make targets, verbs, routes, metrics, links."""
 
 from __future__ import annotations
 
@@ -6,15 +6,26 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+import phase1_docker_api.api
+import phase1_docker_api.cli
+import phase1_docker_api.settings
+import phase2_k8s_cicd.api
+import phase2_k8s_cicd.cli
+import phase2_k8s_cicd.settings
 import pytest
-from phase1_docker_api.api import create_app
-from phase1_docker_api.cli import cli
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from phase1_docker_api.launch import free_port
 from phase1_docker_api.model import HouseModel
 from phase1_docker_api.schemas import House
-from phase1_docker_api.settings import PREFIX, Settings
+from phase2_k8s_cicd.outcome import Outcome
+from phase2_k8s_cicd.rollout import Plan
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic_settings import BaseSettings
+from starlette.routing import Route
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -27,7 +38,16 @@ PAGES = sorted(
         check=True,
     ).stdout.split()
 )
-REFERENCE = (ROOT / "docs" / "phase1" / "reference.md").read_text()
+PORTS = {
+    name: int(port)
+    for name, port in re.findall(r"^([A-Z0-9_]+)=(\d+)$", (ROOT / "ports.env").read_text(), re.MULTILINE)
+}
+TO_BE_WRITTEN = {("phase1", "health")}  # by a learner, as an exercise
+VERBS = {"phase1": phase1_docker_api.cli.cli.commands, "phase2": phase2_k8s_cicd.cli.cli.commands}
+
+
+def reference(phase: int) -> str:
+    return (ROOT / "docs" / f"phase{phase}" / "reference.md").read_text()
 
 
 def every(pattern: str) -> set[tuple[str, str]]:
@@ -65,39 +85,105 @@ def test_every_make_target_that_a_page_names_exists() -> None:
     assert [(page, target) for page, target in named if target not in targets] == []
 
 
-def test_every_verb_and_option_of_phase1_that_a_page_names_exists() -> None:
-    known = {verb: {o for p in command.params for o in p.opts} for verb, command in cli.commands.items()}
+def test_every_verb_and_option_that_a_page_names_exists() -> None:
+    lines = {
+        (page, *found)
+        for page in PAGES
+        for found in re.findall(r"(?:^|`|bin/)(phase\d) ([a-z]+)\b([^`\n|]*)", page.read_text(), re.MULTILINE)
+    }
 
-    lines = every(r"\bphase1 ((?:train|tune|evaluate|predict|serve|replay|check|leak)\b[^`\n|]*)")
-
-    assert lines
-    for page, line in lines:
-        verb = line.split()[0]
-        assert set(re.findall(r"--[a-z-]+", line)) <= known[verb] | {"--help"}, f"{page}: phase1 {line}"
+    assert {phase for _, phase, _, _ in lines} == VERBS.keys()
+    for page, phase, verb, options in lines:
+        if (phase, verb) in TO_BE_WRITTEN:
+            continue
+        assert verb in VERBS[phase], f"{page}: {phase} {verb}"
+        known = {option for parameter in VERBS[phase][verb].params for option in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", options)) <= known | {"--help"}, f"{page}: {phase} {verb}{options}"
 
 
 def test_the_ports_of_the_table_are_those_of_ports_env() -> None:
-    table = set(re.findall(r"^\| `([A-Z0-9_]+)` \| (\d+) \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+    table = re.findall(r"^\| `([A-Z0-9_]+)` \| (\d+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
 
-    assert table == set(re.findall(r"^([A-Z0-9_]+)=(\d+)$", (ROOT / "ports.env").read_text(), re.MULTILINE))
-
-
-def test_the_settings_of_the_table_are_those_of_the_code() -> None:
-    table = re.findall(r"^\| `([A-Z_]+)` \| `([^`]*)` \| (.*) \|$", REFERENCE, re.MULTILINE)
-
-    assert table == [
-        (f"{PREFIX}{name.upper()}", str(field.default), field.description)
-        for name, field in Settings.model_fields.items()
-    ]
+    assert {name: int(port) for name, port in table} == PORTS
 
 
-def test_the_routes_of_the_table_are_those_of_the_service(linear_model: HouseModel) -> None:
-    paths = create_app(Settings(), linear_model).openapi()["paths"]
-    routes = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+def described(kind: type[BaseSettings], known: type[BaseSettings] = BaseSettings) -> list[tuple[str, str, str | None]]:
+    """The settings of a class that are not another's, as a row of a table has them."""
+    prefix = kind.model_config["env_prefix"]
+    new = {name: field for name, field in kind.model_fields.items() if name not in known.model_fields}
+    return [(f"{prefix}{name.upper()}", str(field.default), field.description) for name, field in new.items()]
 
-    named = set(re.findall(r"`((?:GET|POST) /[a-z/]+)`", REFERENCE))
 
-    assert named == routes | {"GET /docs"}
+SETTINGS = {
+    1: described(phase1_docker_api.settings.Settings),
+    2: described(phase2_k8s_cicd.settings.Settings, phase1_docker_api.settings.Settings) + described(Plan),
+}
+
+
+@pytest.mark.parametrize("phase", SETTINGS)
+def test_the_settings_of_the_table_are_those_of_the_code(phase: int) -> None:
+    table = re.findall(r"^\| `([A-Z0-9_]+)` \| `([^`]*)` \| (.*) \|$", reference(phase), re.MULTILINE)
+
+    assert table == SETTINGS[phase]
+
+
+def routes_of(app: FastAPI) -> set[str]:
+    """What can be asked, as `GET /path`, without the files that the page and the documentation are made of."""
+    shown = {f"{method.upper()} {path}" for path, methods in app.openapi()["paths"].items() for method in methods}
+    plain = {route.path for route in app.routes if isinstance(route, Route) and "GET" in (route.methods or ())}
+    return shown | {f"GET {path}" for path in plain if not path.startswith("/page/")}
+
+
+def test_the_routes_of_the_tables_are_those_of_the_services(linear_model: HouseModel) -> None:
+    first, second = (package.api for package in (phase1_docker_api, phase2_k8s_cicd))
+    routes = {1: routes_of(first.create_app(model=linear_model)), 2: routes_of(second.create_app(model=linear_model))}
+
+    for phase, new in ((1, routes[1]), (2, routes[2] - routes[1])):
+        named = set(re.findall(r"`((?:GET|POST) /[a-z/.]*)`", reference(phase)))
+        assert named == new, f"phase {phase}"
+
+
+@pytest.fixture
+def metrics(linear_model: HouseModel) -> str:
+    """What Prometheus is told once everything that is counted has happened."""
+    with TestClient(phase2_k8s_cicd.api.create_app(model=linear_model)) as client:
+        client.post("/predict", json={"land_area_sqft": 5000, "bedrooms": 3, "neighborhood": "nowhere"})
+        client.post("/predict", json={})
+        return client.get("/metrics").text
+
+
+def test_the_metrics_of_the_table_are_those_of_the_service(metrics: str) -> None:
+    table = re.findall(r"^\| `(house_\w+)` \| (\w+) \| ([^|]*?) ?\| (.*) \|$", reference(2), re.MULTILINE)
+
+    assert sorted(table) == sorted(
+        (
+            f"{family.name}_total" if family.type == "counter" else family.name,
+            family.type,
+            ", ".join(sorted({label for sample in family.samples for label in sample.labels} - {"le"})),
+            family.documentation,
+        )
+        for family in text_string_to_metric_families(metrics)
+        if family.name.startswith("house_")
+    )
+
+
+def test_every_series_that_a_page_asks_prometheus_for_exists(metrics: str) -> None:
+    series = {sample.name for family in text_string_to_metric_families(metrics) for sample in family.samples}
+    histograms = {name.removesuffix("_bucket") for name in series}
+
+    named = every(r"\b(house_[a-z_]+)\b")
+
+    assert named
+    assert [(page, name) for page, name in named if name not in series | histograms] == []
+
+
+def test_the_targets_and_the_fields_of_an_outcome_are_those_of_the_tables() -> None:
+    visible = re.findall(r"^([a-z0-9-]+):.* ## ", (ROOT / "phase2_k8s_cicd" / "Makefile").read_text(), re.MULTILINE)
+    kept = reference(2).partition("## What is kept")[2].partition("On the cluster:")[0]
+
+    assert set(re.findall(r"^\| `make ([a-z0-9-]+)` \|", reference(2), re.MULTILINE)) == set(visible)
+    rows = re.findall(r"^\| (`[^|]*) \|", kept, re.MULTILINE)
+    assert [field for row in rows for field in re.findall(r"`(\w+)`", row)] == list(Outcome.model_fields)
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.id.md"])
@@ -149,14 +235,17 @@ def test_each_lock_states_hashes_and_no_address(package: str) -> None:
 # A fenced block that a learner pastes, with the comment that says why no test can: what follows "not run:".
 BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+?) -->\n)?```sh\n(?P<commands>.*?)^```", re.MULTILINE | re.DOTALL)
 NEEDS_DOCKER = "<!-- needs docker -->"
-NOT_RUN = 5
+NOT_RUN = 8
 TWINS = [page for page in PAGES if page.name.endswith(".id.md")]
+# A learner's pages have a twin; what one looks up, or needs to change the course, is in English alone.
+ENGLISH_ONLY = {"CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "data/README.md", "benchmarks/README.md"}
 # Where the commands come from: the twins in Bahasa Indonesia have the same ones.
 WITH_COMMANDS = [page for page in PAGES if page not in TWINS and BLOCK.search(page.read_text())]
 
 
 def test_a_page_in_bahasa_indonesia_has_the_same_commands_and_sections_as_its_twin() -> None:
-    assert len(TWINS) == 9
+    looked_up = {page for page in PAGES if page.name == "reference.md"} | {ROOT / name for name in ENGLISH_ONLY}
+    assert {page.with_name(f"{page.stem}.id.md") for page in set(PAGES) - set(TWINS) - looked_up} == set(TWINS)
     for page in TWINS:
         twin, text = page.with_name(page.name.replace(".id.md", ".md")).read_text(), page.read_text()
         assert BLOCK.findall(text) == BLOCK.findall(twin), page
@@ -204,18 +293,19 @@ def test_every_command_of_a_page_works_when_pasted(page: Path, clone: Path) -> N
     text = page.read_text()
     if NEEDS_DOCKER in text and not docker_builds():
         pytest.skip("this page needs a Docker engine that builds")
-    port = str(free_port())
     pasted = "".join(m["commands"] for m in BLOCK.finditer(text) if not m["reason"])
-    for place in ("127.0.0.1:5000", "--port 5000"):
-        pasted = pasted.replace(place, place.replace("5000", port))
-    environment = {k: v for k, v in LEARNER.items() if not k.startswith(("HOUSE_", "MAKE", "MFLAGS"))} | {"PORT": port}
+    ports = {name: free_port() for name in PORTS}
+    for name, port in PORTS.items():
+        pasted = re.sub(rf"(127\.0\.0\.1:|--port ){port}\b", rf"\g<1>{ports[name]}", pasted)
+    clean = {k: v for k, v in LEARNER.items() if not k.startswith(("HOUSE_", "MAKE", "MFLAGS"))}
+    environment = clean | {name: str(port) for name, port in ports.items()}
 
     try:
         done = subprocess.run(
             ["bash", "-ec", pasted], cwd=clone, env=environment, capture_output=True, text=True, timeout=900
         )
     finally:
-        subprocess.run(["make", "phase1-down"], cwd=clone, env=environment, capture_output=True)
+        subprocess.run([sys.executable, "scripts/stack.py", "down"], cwd=clone, env=environment, capture_output=True)
 
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     assert "Traceback" not in done.stderr.replace(IN_A_CONTAINER, "")
