@@ -16,9 +16,10 @@ from phase1_docker_api.errors import Phase1Error
 from phase1_docker_api.terminal import MONTH_HEAD, estimate_lines, month_line, score_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from phase1_docker_api.check import Finding
+    from phase1_docker_api.practice import Exercise
     from phase1_docker_api.replay import Month
     from phase1_docker_api.sales import CleanedSales
     from phase1_docker_api.schemas import House
@@ -338,21 +339,34 @@ def check(
       phase1 check --exercise 3 --hint
     """
     from phase1_docker_api.check import check_phase
-    from phase1_docker_api.practice import EXERCISES, check_exercise
+    from phase1_docker_api.practice import EXERCISES
 
     url = f"http://127.0.0.1:{port}"
+    show_check("phase1", check_phase(url, model_path, sales_file, image), EXERCISES, url, exercise, hint, as_json)
+
+
+def show_check(
+    program: str,
+    of_phase: Iterable[Finding],
+    exercises: Mapping[int, Exercise],
+    url: str,
+    exercise: int | None,
+    hint: int | None,
+    as_json: bool,
+) -> None:
+    """Tell what a check of a phase finds, or one exercise alone, or its hint; end with 1 when a line is ✗."""
     if hint and not exercise:
-        raise click.UsageError("a hint for which exercise? --exercise 1 to 6")
+        raise click.UsageError(f"a hint for which exercise? --exercise 1 to {max(exercises)}")
     if hint and exercise:
-        click.echo(EXERCISES[exercise].hints[hint - 1])
+        click.echo(exercises[exercise].hints[hint - 1])
         return
-    counted = [check_exercise(exercise, url)] if exercise else check_phase(url, model_path, sales_file, image)
+    counted = [exercises[exercise].look(exercise, url, program)] if exercise else of_phase
     findings = [_told(finding, as_json) for finding in counted]
     failed = sum(finding.holds is False for finding in findings)
     if not exercise:
         if not as_json:
-            click.echo("\nThe exercises do not count here; a hint:  phase1 check --exercise 1 --hint")
-        findings += [_told(check_exercise(number, url), as_json) for number in EXERCISES]
+            click.echo(f"\nThe exercises do not count here; a hint:  {program} check --exercise 1 --hint")
+        findings += [_told(each.look(number, url, program), as_json) for number, each in exercises.items()]
     if as_json:
         click.echo(json.dumps([vars(finding) for finding in findings], indent=1, ensure_ascii=False))
     raise SystemExit(1 if failed else 0)

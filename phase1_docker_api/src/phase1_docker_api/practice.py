@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from phase1_docker_api.check import RESTART, Finding
-from phase1_docker_api.errors import RefusalError
+from phase1_docker_api.errors import Phase1Error, RefusalError
 from phase1_docker_api.launch import free_port
 
 MY_TEST = Path("phase1_docker_api/tests/test_mine.py")
@@ -44,16 +44,16 @@ class Exercise:
     missing: Callable[[str], str]
     hints: tuple[str, str]
 
-
-def check_exercise(number: int, url: str) -> Finding:
-    """Look at one exercise; code that fails in any way is a finding too, as it is the learner's."""
-    exercise = EXERCISES[number]
-    try:
-        missing = exercise.missing(url)
-    except Exception as error:  # half-done code may raise anything
-        missing = f"your code raised {type(error).__name__}: {error}"
-    hint = f".venv/bin/phase1 check --exercise {number} --hint"
-    return Finding(f"exercise {number}", not missing, f"{exercise.title}{missing and ': '}{missing}", hint)
+    def look(self, number: int, url: str, program: str = "phase1") -> Finding:
+        """Look whether it is done; code that fails in any way is a finding too, as it is the learner's."""
+        try:
+            missing = self.missing(url)
+        except Phase1Error as error:
+            missing = str(error)
+        except Exception as error:  # half-done code may raise anything
+            missing = f"your code raised {type(error).__name__}: {error}"
+        hint = f".venv/bin/{program} check --exercise {number} --hint"
+        return Finding(f"exercise {number}", not missing, f"{self.title}{missing and ': '}{missing}", hint)
 
 
 def bathrooms_come_in_quarters(url: str) -> str:
