@@ -53,7 +53,9 @@ def reference(phase: int) -> str:
 def every(pattern: str) -> set[tuple[str, str]]:
     """Each match of the pattern's group in a page, with the page it stands in."""
     return {
-        (page.relative_to(ROOT).as_posix(), found) for page in PAGES for found in re.findall(pattern, page.read_text())
+        (page.relative_to(ROOT).as_posix(), found)
+        for page in PAGES
+        for found in re.findall(pattern, page.read_text(), re.MULTILINE)
     }
 
 
