@@ -24,7 +24,7 @@ doctor: ## check this computer: versions, disk, memory, ports
 	@python3 scripts/doctor.py
 
 ##@ Work on it
-.PHONY: test test-slow test-docker test-cluster bench lint format lock clean
+.PHONY: test test-slow test-docker test-go test-cluster bench lint format lock clean
 test: .venv/.installed-dev ## run the tests
 	@$(python) -m pytest
 
@@ -34,6 +34,9 @@ test-slow: .venv/.installed-dev ## run the slow tests: fuzzing, whole replays
 test-docker: .venv/.installed-dev ## build the image and test it on a real Docker engine (4 minutes)
 	@scripts/checkov.sh --framework dockerfile --directory phase1_docker_api
 	@$(python) -m pytest -m docker
+
+test-go: ## check and test rollcheck, the Go tool (2 minutes)
+	@phase2_k8s_cicd/rollcheck/check.sh
 
 test-cluster: .venv/.installed-dev ## roll out good and bad versions on the Kubernetes that kubectl speaks to (10 minutes)
 	@$(python) -m pytest -m cluster

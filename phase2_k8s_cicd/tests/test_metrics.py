@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,3 +78,23 @@ def test_the_version_is_in_every_answer_and_with_the_models_in_the_metrics(clien
     assert 'house_service_info{version="v7"} 1.0' in metrics
     assert re.search(r'house_model_info{estimator="linear",version="\S+"} 1.0', metrics)
     assert sample(client, "house_model_newest_sale_timestamp_seconds") == 1325289600  # 2011-12-31
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool, which comes with Prometheus, is not installed")
+def test_prometheus_own_checker_finds_nothing(client: TestClient) -> None:
+    for body in (SEED, {}, SEED | {"neighborhood": "nowhere"}):
+        client.post("/predict", json=body)
+    metrics = client.get("/metrics").text
+    done = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert "house_" in metrics
+    assert not done.stderr
+
+
+def test_a_thousand_requests_are_counted_as_exactly_as_one(client: TestClient) -> None:
+    for _ in range(1000):
+        client.get("/healthz")
+
+    assert sample(client, 'house_http_requests_total{method="GET",path="/healthz",status="200"}') == 1000
+    assert sample(client, 'house_http_request_duration_seconds_bucket{le="+Inf",path="/healthz"}') == 1000
