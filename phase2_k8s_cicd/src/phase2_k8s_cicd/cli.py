@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from phase1_docker_api.cli import Verbs
+from phase1_docker_api.cli import Verbs, json_option, show_check
 
 if TYPE_CHECKING:
     from phase2_k8s_cicd.cluster import Cluster
@@ -75,6 +75,13 @@ overlay_option = click.option(
     help="Which of k8s/overlays.",
 )
 context_option = click.option("--context", envvar="CONTEXT", help="Kube context.  [default: the current one]")
+runtime_option = click.option(
+    "--runtime",
+    type=click.Choice(["k8s", "process"]),
+    default="k8s",
+    show_default=True,
+    help="A cluster, or two processes.",
+)
 yes_option = click.option("--yes", is_flag=True, envvar="YES", help="Do not ask before changing a cluster elsewhere.")
 
 
@@ -83,13 +90,7 @@ yes_option = click.option("--yes", is_flag=True, envvar="YES", help="Do not ask 
 @overlay_option
 @context_option
 @yes_option
-@click.option(
-    "--runtime",
-    type=click.Choice(["k8s", "process"]),
-    default="k8s",
-    show_default=True,
-    help="A cluster, or two processes.",
-)
+@runtime_option
 def rollout(version: str | None, overlay: str, context: str | None, yes: bool, runtime: str) -> None:
     """Build a version, try it beside the old one, and replace the old one if it passes.
 
@@ -142,6 +143,48 @@ def logs(overlay: str, context: str | None) -> None:
 
     cluster = current_cluster(overlay, context)
     show(cluster.command("logs", "--follow", "--prefix", "--tail=20", "--selector=app.kubernetes.io/component=api"))
+
+
+@cli.command()
+@overlay_option
+@context_option
+@runtime_option
+@click.option("--exercise", type=click.IntRange(1, 8), help="Look at this exercise alone.")
+@click.option(
+    "--hint", type=click.IntRange(1, 2), is_flag=False, flag_value=1, help="Give its hint; `--hint 2` the plainer one."
+)
+@json_option
+def check(
+    overlay: str, context: str | None, runtime: str, exercise: int | None, hint: int | None, as_json: bool
+) -> None:
+    """Look at your own running phase: ✓ or ✗ a line, and what helps; – is what cannot be looked at here.
+
+    Nothing is changed. Ends with 0 when no line of the phase is ✗. Exercises count only when asked for by number.
+    """
+    from phase2_k8s_cicd.check import check_cluster, check_processes
+    from phase2_k8s_cicd.practice import EXERCISES
+    from phase2_k8s_cicd.processes import Local
+
+    k8s = runtime == "k8s"
+    found = check_cluster(overlay, context, REPORTS) if k8s else check_processes(Local(), REPORTS)
+    show_check("phase2", found, EXERCISES, "", exercise, hint, as_json)
+
+
+@cli.command()
+@click.argument("name", type=click.Choice(["probes", "drain", "strategy", "budget", "replicas"]))
+@overlay_option
+@context_option
+def lab(name: str, overlay: str, context: str | None) -> None:
+    """Take away one thing that keeps the service answering, count what is lost without it, and put it back.
+
+    Only on a cluster of this machine. Ctrl-C ends it early, and puts it back too.
+    """
+    from phase2_k8s_cicd.labs import LABS, run_lab
+
+    report = run_lab(name, _chosen(overlay, context, yes=True), os.environ, _say)
+    done = LABS[name]
+    happened = report.why_lost() if report.lost else f"none of {report.requests} answers was lost this time"
+    click.echo(f"removed   {done.removed}; now it is back\nhappened  {done.event}: {happened}\nwhy       {done.why}")
 
 
 def _chosen(overlay: str, context: str | None, yes: bool) -> Cluster:

@@ -1,0 +1,107 @@
+"""Room: cluster. What a lab takes away costs answers, and afterwards everything is as it was."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from phase2_k8s_cicd.cli import cli
+from phase2_k8s_cicd.cluster import APP, Cluster, current_cluster, render
+from phase2_k8s_cicd.errors import ClusterError
+from phase2_k8s_cicd.images import bring, build_service
+from phase2_k8s_cicd.kubernetes import make_namespace, wait_until_rolled
+from phase2_k8s_cicd.labs import LABS, run_lab
+from phase2_k8s_cicd.tools import ROOT
+
+
+def test_the_labs_of_the_code_are_those_of_the_command_and_of_the_makefile() -> None:
+    makefile = Path(ROOT / "phase2_k8s_cicd/Makefile").read_text()
+
+    usage = CliRunner().invoke(cli, ["lab", "none"]).output
+
+    assert re.findall(r"^lab-([a-z]+): ## ", makefile, re.MULTILINE) == list(LABS)
+    assert re.findall(r"'([a-z]+)'", usage)[1:] == list(LABS)
+
+
+def test_a_lab_refuses_a_cluster_that_is_elsewhere() -> None:
+    elsewhere = Cluster("arn:aws:eks:eu-west-1:1:cluster/house", "https://example.eks.amazonaws.com", "local")
+
+    with pytest.raises(ClusterError, match="not a cluster of this machine"):
+        run_lab("budget", elsewhere, {}, print)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A namespace in which one version is deployed."""
+    cluster = current_cluster("dev")
+    assert cluster.is_local, f"{cluster.context} is not on this machine"
+    cluster.delete(f"namespace/{cluster.namespace}")
+    image = build_service("v1", "", print)
+    bring(image, cluster, os.environ, print)
+    make_namespace(cluster, image)
+    cluster.apply(render(cluster.overlay, image))
+    wait_until_rolled(cluster, APP, "api", 180)
+    yield cluster
+    cluster.delete(f"namespace/{cluster.namespace}")
+
+
+def as_it_is(cluster: Cluster) -> dict[str, Any]:
+    """The specs that a lab may touch, and what it may leave behind."""
+    deployment, budget = cluster.get("deployment", APP), cluster.get("poddisruptionbudget", APP)
+    assert deployment
+    assert budget
+    metadata = {name: budget["metadata"][name] for name in ("name", "labels")}
+    left = cluster.kubectl(
+        "get", "resourcequotas,leases,pods", "--output=name", "--selector=!app.kubernetes.io/component"
+    )
+    return {"deployment": deployment["spec"], "budget": [metadata, budget["spec"]], "left": left}
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("name", LABS)
+def test_a_lab_loses_answers_and_leaves_all_as_it_was(
+    name: str, cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = as_it_is(cluster)
+
+    report = run_lab(name, cluster, os.environ, print)
+
+    with capsys.disabled():
+        print(f"\n    {name}: {report.why_lost()}")
+    assert report.lost > 0
+    assert as_it_is(cluster) == before
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("name", ["drain", "budget"])
+def test_a_lab_that_is_interrupted_puts_all_back(name: str, cluster: Cluster) -> None:
+    before = as_it_is(cluster)
+    command = [str(ROOT / ".venv/bin/phase2"), "lab", name, f"--overlay={cluster.overlay}"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if "first answer" in line:
+            break
+    time.sleep(1)
+    assert as_it_is_or_nothing(cluster) != before
+
+    os.killpg(process.pid, signal.SIGINT)  # a terminal's Ctrl-C reaches kubectl too
+    process.communicate(timeout=120)
+
+    assert as_it_is(cluster) == before
+    wait_until_rolled(cluster, APP, "api", 5)
+
+
+def as_it_is_or_nothing(cluster: Cluster) -> dict[str, Any] | None:
+    """As it is, or None while the budget is away."""
+    return as_it_is(cluster) if cluster.get("poddisruptionbudget", APP) else None
