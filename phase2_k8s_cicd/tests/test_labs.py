@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from phase2_k8s_cicd.check import check_cluster
 from phase2_k8s_cicd.cli import cli
 from phase2_k8s_cicd.cluster import APP, Cluster, current_cluster, render
 from phase2_k8s_cicd.errors import ClusterError
@@ -105,3 +106,17 @@ def test_a_lab_that_is_interrupted_puts_all_back(name: str, cluster: Cluster) ->
 def as_it_is_or_nothing(cluster: Cluster) -> dict[str, Any] | None:
     """As it is, or None while the budget is away."""
     return as_it_is(cluster) if cluster.get("poddisruptionbudget", APP) else None
+
+
+@pytest.mark.cluster
+def test_the_check_gives_a_sound_phase_no_cross_and_one_to_what_a_lab_removes(cluster: Cluster, tmp_path: Path) -> None:
+    def not_ticked(holds: bool | None = False) -> set[str]:
+        return {finding.name for finding in check_cluster(cluster.overlay, None, tmp_path) if finding.holds is holds}
+
+    # Another model may be the current one since the image was built.
+    assert not_ticked() <= {"served is offline"}
+    assert not_ticked(None) == {"last rollout"}
+    with LABS["drain"].without(cluster, print):
+        assert "stopping" in not_ticked()
+    with LABS["budget"].without(cluster, print):
+        assert "budget" in not_ticked()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from phase1_docker_api.launch import free_port
 from phase2_k8s_cicd.asking import Question
+from phase2_k8s_cicd.check import check_processes
 from phase2_k8s_cicd.houses import expectations, fixed_houses
 from phase2_k8s_cicd.processes import HOST, Local, Processes, answering, build_rollcheck_binary
 from phase2_k8s_cicd.rollout import Plan, Rollout
@@ -69,3 +71,19 @@ def test_a_rolling_update_of_two_processes_loses_nothing_and_a_bad_model_does_no
         Rollout(Processes(local, "v3", rollcheck), "v3", Plan(), said.append).run(expectations(houses), expected)
 
     assert answering(place.url) == "v2"
+
+
+def test_the_check_believes_two_sound_replicas_and_finds_one_of_another_version(local: Local, tmp_path: Path) -> None:
+    sound = {finding.name: finding.holds for finding in check_processes(local, tmp_path / "reports")}
+    (tmp_path / "version").write_text("v9")
+    os.kill(int((tmp_path / "replica-a.pid").read_text()), signal.SIGTERM)
+    deadline = time.monotonic() + 60
+    while answering(f"http://{HOST}:{local.a_port}") != "v9":
+        assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+        time.sleep(0.1)
+    mixed = {finding.name: finding for finding in check_processes(local, tmp_path / "reports")}
+
+    assert {name for name, holds in sound.items() if not holds} == {"last rollout"}
+    assert sound["last rollout"] is None, "there was none"
+    assert mixed["replicas"].holds is False
+    assert mixed["replicas"].seen == "a v9, b dev"
