@@ -42,7 +42,7 @@ PORTS = {
     name: int(port)
     for name, port in re.findall(r"^([A-Z0-9_]+)=(\d+)$", (ROOT / "ports.env").read_text(), re.MULTILINE)
 }
-TO_BE_WRITTEN = {("phase1", "health")}  # by a learner, as an exercise
+TO_BE_WRITTEN = {"phase1 health", "house_ready"}  # by a learner, as an exercise
 VERBS = {"phase1": phase1_docker_api.cli.cli.commands, "phase2": phase2_k8s_cicd.cli.cli.commands}
 
 
@@ -96,7 +96,7 @@ def test_every_verb_and_option_that_a_page_names_exists() -> None:
 
     assert {phase for _, phase, _, _ in lines} == VERBS.keys()
     for page, phase, verb, options in lines:
-        if (phase, verb) in TO_BE_WRITTEN:
+        if f"{phase} {verb}" in TO_BE_WRITTEN:
             continue
         assert verb in VERBS[phase], f"{page}: {phase} {verb}"
         known = {option for parameter in VERBS[phase][verb].params for option in parameter.opts}
@@ -176,7 +176,7 @@ def test_every_series_that_a_page_asks_prometheus_for_exists(metrics: str) -> No
     named = every(r"\b(house_[a-z_]+)\b")
 
     assert named
-    assert [(page, name) for page, name in named if name not in series | histograms] == []
+    assert [(page, name) for page, name in named if name not in series | histograms | TO_BE_WRITTEN] == []
 
 
 def test_the_targets_and_the_fields_of_an_outcome_are_those_of_the_tables() -> None:
