@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
+from phase1_docker_api.artifact import save_model
+from phase1_docker_api.model import HouseModel
 from phase2_k8s_cicd.check import (
     OF_DEPLOYMENT,
     all_pods_are_ready,
@@ -18,6 +20,7 @@ from phase2_k8s_cicd.check import (
     last_rollout,
     pods_run_on,
     replicas_stop_gently,
+    served_is_offline,
 )
 from phase2_k8s_cicd.cli import cli
 from phase2_k8s_cicd.outcome import Outcome
@@ -125,3 +128,15 @@ def test_metrics_that_do_not_count_are_found() -> None:
 
     with httpx.Client(base_url="http://standing", transport=answer) as client:
         assert counts_go_up(client).holds is False
+
+
+def test_another_model_than_the_one_here_is_not_compared(tmp_path: Path, linear_model: HouseModel) -> None:
+    ready = httpx.MockTransport(lambda _: httpx.Response(200, json={"model_version": "trees-of-an-image"}))
+    here = save_model(linear_model, tmp_path)
+
+    with httpx.Client(base_url="http://other", transport=ready) as client:
+        none, other = (served_is_offline(client, path) for path in (tmp_path / "nothing", here))
+
+    assert none.holds is None
+    assert other.holds is None
+    assert "the service has trees-of-an-image" in other.seen

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from phase1_docker_api.artifact import load_model
 from phase1_docker_api.check import (
     SEED_REQUEST,
     Finding,
@@ -21,6 +22,7 @@ from phase1_docker_api.check import (
     seed_answered,
     service_ready,
 )
+from phase1_docker_api.errors import ArtifactError
 from phase1_docker_api.settings import load_settings
 from pydantic import ValidationError
 
@@ -182,7 +184,8 @@ def _answers_of_cluster(cluster: Cluster, version: str) -> Iterator[Finding]:
         with forwarded(cluster) as url, httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
             for finding in chain(_answers(client, version), map(counts_go_up, [client])):
                 untold.remove(finding.name)
-                yield replace(finding, hint=finding.hint and "make phase2-logs; or build it anew:  make rollout")
+                hint = "make phase2-logs; or build it anew:  make rollout"
+                yield replace(finding, hint=hint) if finding.holds is False else finding
     except (ToolError, httpx.TransportError) as error:
         yield Finding(untold[0], False, _first_line(error), "once more, when no rollout and no lab is under way")
         yield from _not_looked_at("an answer", untold[1:])
@@ -265,13 +268,26 @@ def _answers(client: httpx.Client, version: str) -> Iterator[Finding]:
     """Ask as a caller does, and compare with what the model says and with what the metrics count."""
     yield seed_answered(client)
     yield errors_explained(client)
-    yield next(compared_with_offline(client, load_settings(Settings).model_path, SALES))
+    yield served_is_offline(client, load_settings(Settings).model_path)
     header = client.get("/readyz").headers.get(HEADER)
     metrics = client.get("/metrics").text
     shown = INFO.search(metrics)
     places = {"the header": header, "the metrics": shown and shown[1]}
     seen = f"{version}; " + ", ".join(f"{place} says {found or 'nothing'}" for place, found in places.items())
     yield Finding("version", set(places.values()) == {version}, seen, "make phase1-down phase1-up")
+
+
+def served_is_offline(client: httpx.Client, model_path: Path) -> Finding:
+    """Whether 200 houses get the same answer without the service; None when its model is not the one here."""
+    name, hint = "served is offline", ".venv/bin/phase1 train --until 2011-12-31   (an image has that model)"
+    try:
+        here = load_model(model_path).card.model_version
+    except ArtifactError as error:
+        return Finding(name, None, _first_line(error), hint)
+    served = client.get("/readyz").json()["model_version"]
+    if served != here:
+        return Finding(name, None, f"not compared: the service has {served}, {model_path} is {here}", hint)
+    return next(compared_with_offline(client, model_path, SALES))
 
 
 def counts_go_up(client: httpx.Client) -> Finding:

@@ -1,6 +1,7 @@
 """Take one thing away that keeps a service answering, see under load what it was for, and put it back.
 
 Each lab changes the service that runs, on a cluster of this machine only, and leaves it as it was: also at Ctrl-C.
+What is taken away is something that the manifests state: where a lab is killed, `make phase2-up` puts it back.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def empty_node(cluster: Cluster) -> None:
     The quota stands for a cluster whose other nodes are full; a node that is really closed would close it to everybody.
     """
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": FULL}, "spec": {"hard": {"pods": "0"}}}
-    cluster.create(quota)
+    cluster.apply(json.dumps(quota))
     for pod in cluster.pods(SERVING):
         name = pod["metadata"]["name"]
         body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
@@ -161,7 +162,7 @@ LABS = {
         "preStop and HOUSE_DRAIN_SECONDS",
         changed(
             {"op": "remove", "path": f"{CONTAINER}/lifecycle"},
-            {"op": "add", "path": f"{CONTAINER}/env", "value": [{"name": "HOUSE_DRAIN_SECONDS", "value": "0"}]},
+            {"op": "remove", "path": f"{CONTAINER}/envFrom"},  # all settings: to the service, none is 0 s of draining
         ),
         "four rolling updates",
         update_four_times,
