@@ -94,8 +94,9 @@ class PodWatch:
     def stop_reading(self) -> None:
         """End kubectl, if the pod has not."""
         self._logs.terminate()
-        self._logs.wait(10)
         self._reader.join(10)
+        with self._logs:  # closes the pipe, and waits
+            pass
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Plan(BaseSettings):
     watch_rate: float = Field(50, gt=0, le=500, description="Requests a second while the old version is replaced.")
     settle_seconds: float = Field(5, ge=2, description="How long the new version alone must have answered.")
     slower_times: float = Field(3, ge=1, description="How many times the old version's p50 and p99 are tolerated,")
-    p50_slack_ms: float = Field(5, ge=0, description="so much on top of p50,")
+    p50_slack_ms: float = Field(2, ge=0, description="so much on top of p50,")
     p99_slack_ms: float = Field(50, ge=0, description="and so much of p99, which is noisy on a small machine.")
 
 
