@@ -28,6 +28,8 @@ from phase2_k8s_cicd.tools import ROOT, run
 pytestmark = pytest.mark.cluster
 
 RATE = 200
+# A pod that was told to go may answer on for five seconds; deployment.yaml has the sum.
+SETTLED_SECONDS = 7
 FAULTY = Path(__file__).parent / "faulty"
 SERVICE = "house-price-service"
 
@@ -123,7 +125,9 @@ def phase2(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def pods(cluster: Cluster) -> list[Any]:
-    return cluster.pods("app.kubernetes.io/component=api")
+    """Those that are not about to go."""
+    found = cluster.pods("app.kubernetes.io/component=api")
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 
 def pod_names(cluster: Cluster) -> set[str]:
@@ -157,7 +161,7 @@ def test_ten_rolling_updates_under_load_lose_nothing(
         for number in range(10):
             with asked(cluster, rollcheck, houses) as watch:
                 put(cluster, good[(number + 1) % 2])
-                time.sleep(3)
+                time.sleep(SETTLED_SECONDS)
                 reports.append(watch.end())
 
     total, lost = sum(r.requests for r in reports), sum(r.lost for r in reports)
@@ -261,8 +265,8 @@ def test_two_rollouts_at_once_are_refused(cluster: Cluster, serving: str) -> Non
     first = subprocess.Popen(
         [str(ROOT / ".venv/bin/phase2"), "rollout", "--version", "v2"],
         cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         eventually(lambda: cluster.get("lease", "house-price-rollout") is not None, 60)
@@ -323,7 +327,7 @@ def test_a_pod_that_dies_is_replaced_and_the_others_answer_on(
     say(capsys, f"{why}: back after {back_s:.0f} s; {report.why_lost()}")
     # Half of the requests go to it until its Service knows that it is gone, which takes up to two seconds.
     assert report.lost <= 2 * RATE / 2
-    assert ready(cluster) == 2
+    assert back_s < 15
 
 
 def restarted(cluster: Cluster, name: str) -> str | None:
@@ -345,9 +349,12 @@ def test_under_load_more_pods_come_and_go_again(
     cluster: Cluster, good: tuple[str, str], rollcheck: str, houses: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put(cluster, good[0], None, "autoscale")
+    eventually(lambda: ready(cluster) == 2, 120)
     with asked(cluster, rollcheck, houses, rate=1000) as watch:
         up_s = eventually(lambda: ready(cluster) > 2, 120)
         report = watch.end()
+    impatient = {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 5}}}}  # instead of five minutes
+    cluster.kubectl("patch", f"horizontalpodautoscaler/{APP}", f"--patch={json.dumps(impatient)}")
     down_s = eventually(lambda: ready(cluster) == 2, 240)
 
     say(capsys, f"a third pod after {up_s:.0f} s, two again {down_s:.0f} s after the load; {report.why_lost()}")

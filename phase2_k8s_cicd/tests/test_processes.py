@@ -56,7 +56,7 @@ def test_a_rolling_update_of_two_processes_loses_nothing_and_a_bad_model_does_no
     said: list[str] = []
     place = Processes(local, "v2", rollcheck)
     with place.watching(Question(place.url, 100, 0, expectations(houses)), said.append) as watch:
-        rollout = Rollout(place, "v2", Plan(settle_seconds=3), said.append)
+        rollout = Rollout(place, "v2", Plan(), said.append)
         rollout.run(expectations(houses), expected)
         report = watch.end()
 

@@ -15,7 +15,7 @@ from phase2_k8s_cicd.images import build_service, way_to
 from phase2_k8s_cicd.kubernetes import is_rolled
 from phase2_k8s_cicd.rollout import Plan, Rollout, Say
 
-PLAN = Plan(settle_seconds=2)
+PLAN = Plan()
 
 
 def report(lost: int = 0, p50_ms: float = 3, p99_ms: float = 10, **last_s: float) -> Report:

@@ -37,6 +37,8 @@ class Kubernetes:
             yield f"http://{CANDIDATE}"
         finally:
             cluster.delete("deployment,service,serviceaccount,configmap", f"--selector={COMPONENT}=candidate")
+            # Nobody is answered by it any more, so it need not drain.
+            cluster.delete("pod", f"--selector={COMPONENT}=candidate", "--grace-period=1")
 
     def ask(self, questions: Mapping[str, Question]) -> dict[str, Report]:
         """Ask from a pod."""
@@ -121,7 +123,7 @@ def _hopeless(pod: Object) -> str | None:
     """Say why a pod will not get better by waiting."""
     for container in pod["status"].get("containerStatuses", []):
         waiting = container.get("state", {}).get("waiting", {}).get("reason", "")
-        if waiting.startswith(("Err", "ImagePull", "InvalidImage", "CreateContainer")):
+        if waiting in ("ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"):
             return f"cannot start: {pods.trouble_of(pod)}"
         if container["restartCount"] and (ended := container.get("lastState", {}).get("terminated")):
             return f"crashes: {ended['reason']}, exit code {ended['exitCode']}"

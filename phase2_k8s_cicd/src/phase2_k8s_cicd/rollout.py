@@ -22,6 +22,10 @@ from phase2_k8s_cicd.houses import HOUSES
 Say = Callable[[str], None]
 
 
+# A pod that was told to go may answer on for five seconds, which is in the manifests.
+ALONE_SECONDS = 2
+
+
 class Plan(BaseSettings):
     """How long a rollout waits and what it tolerates; each can come from ROLLOUT_ and its name in capitals."""
 
@@ -31,7 +35,9 @@ class Plan(BaseSettings):
     update_seconds: int = Field(240, ge=10, description="How long replacing all pods may take.")
     compare_rate: float = Field(25, gt=0, le=200, description="Requests a second to each of old and new.")
     watch_rate: float = Field(50, gt=0, le=500, description="Requests a second while the old version is replaced.")
-    settle_seconds: float = Field(5, ge=2, description="How long the new version alone must have answered.")
+    settle_seconds: float = Field(
+        8, ge=7, description="How long to ask on when all is replaced; in the last two the new version answers alone."
+    )
     slower_times: float = Field(3, ge=1, description="How many times the old version's p50 and p99 are tolerated,")
     p50_slack_ms: float = Field(2, ge=0, description="so much on top of p50,")
     p99_slack_ms: float = Field(50, ge=0, description="and so much of p99, which is noisy on a small machine.")
@@ -139,5 +145,5 @@ class Rollout:
         if self.version not in found.versions:
             raise RolloutError(f"{self.version} never answered at {self._place.url}")
         old = found.versions.get(str(self.previous))
-        if self.previous != self.version and old and old.last_s > found.seconds - self._plan.settle_seconds / 2:
+        if self.previous != self.version and old and old.last_s > found.seconds - ALONE_SECONDS:
             raise RolloutError(f"{self.previous} still answers after it was replaced")
