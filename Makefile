@@ -33,6 +33,7 @@ test-slow: .venv/.installed-dev ## run the slow tests: fuzzing, whole replays
 
 test-docker: .venv/.installed-dev ## build the image and test it on a real Docker engine (4 minutes)
 	@scripts/checkov.sh --framework dockerfile --directory phase1_docker_api
+	@scripts/checkov.sh --framework dockerfile --directory phase2_k8s_cicd --skip-path tests
 	@$(python) -m pytest -m docker
 
 test-go: ## check and test rollcheck, the Go tool (2 minutes)

@@ -41,7 +41,7 @@ for phase in "$@"; do
 done
 check "mypy benchmarks" "$bin/mypy" -p benchmarks
 check "shellcheck" "$bin/shellcheck" scripts/*.sh infra/local/*.sh scripts/uv .ci/run
-check "hadolint" "$bin/hadolint" phase*/Dockerfile
+check "hadolint" "$bin/hadolint" phase*/Dockerfile phase*/*/Dockerfile phase*/*/*/Dockerfile
 check "manifests" scripts/lint_manifests.sh
 check "zizmor" "$bin/zizmor" --offline --pedantic --strict-collection --quiet --no-progress .github
 check "workflow schema" "$bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml
