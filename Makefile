@@ -40,7 +40,8 @@ test-go: ## check and test rollcheck, the Go tool (2 minutes)
 	@phase2_k8s_cicd/rollcheck/check.sh
 
 test-cluster: .venv/.installed-dev ## roll out good and bad versions on the Kubernetes that kubectl speaks to (10 minutes)
-	@$(python) -m pytest -m cluster
+	@rm -f reports/test-cluster.txt
+	@$(python) -m pytest -m cluster --numprocesses 2 --dist loadfile; code=$$?; cat reports/test-cluster.txt; exit $$code
 
 bench: .venv/.installed-dev ## measure speed, memory and size beside six other services: reports/bench (10 minutes)
 	@$(python) -m benchmarks
