@@ -151,11 +151,7 @@ def say(figure: str) -> None:
 
 
 def test_ten_rolling_updates_under_load_lose_nothing(
-    cluster: Cluster,
-    good: tuple[str, str],
-    rollcheck: str,
-    houses: str,
-    serving: str
+    cluster: Cluster, good: tuple[str, str], rollcheck: str, houses: str, serving: str
 ) -> None:
     with available_sampled(cluster) as available, asked(cluster, rollcheck, houses) as watch:
         for number in range(10):
@@ -214,7 +210,7 @@ def test_a_bad_version_is_stopped_and_no_caller_notices(
     houses: str,
     serving: str,
     fault: str,
-    reason: str
+    reason: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     faulty(cluster, good, fault)
@@ -305,12 +301,7 @@ def evict(cluster: Cluster, name: str) -> None:
 
 @pytest.mark.parametrize(("path", "why"), [("/exit", "Error"), ("/hog", "OOMKilled")])
 def test_a_pod_that_dies_is_replaced_and_the_others_answer_on(
-    cluster: Cluster,
-    good: tuple[str, str],
-    rollcheck: str,
-    houses: str,
-    path: str,
-    why: str
+    cluster: Cluster, good: tuple[str, str], rollcheck: str, houses: str, path: str, why: str
 ) -> None:
     put(cluster, faulty(cluster, good, "fragile"))
     victim = sorted(pod_names(cluster))[0]
