@@ -23,11 +23,12 @@ class Question:
     seconds: float
     houses: str
     versions: Sequence[str] = ()
+    timeout_seconds: float = 5
 
     def arguments(self, houses_path: str) -> list[str]:
         """Give rollcheck's arguments, when the houses lie at this path."""
         known = [f"-versions={','.join(self.versions)}"] if self.versions else []
-        timing = [f"-rate={self.rate:g}", f"-duration={self.seconds:g}s"]
+        timing = [f"-rate={self.rate:g}", f"-duration={self.seconds:g}s", f"-timeout={self.timeout_seconds:g}s"]
         return [*timing, f"-houses={houses_path}", "-report=-", *known, self.url]
 
 

@@ -25,8 +25,10 @@ from phase2_k8s_cicd.lock import only_one
 from phase2_k8s_cicd.pods import watching
 from phase2_k8s_cicd.rollout import Say
 
-# A second; with more, an outage of ten seconds would be more than rollcheck has under way at a time.
+# A second, which leaves a small machine time for the pods to start.
 RATE = 150
+# As long as somebody in front of a page waits.
+PATIENCE_SECONDS = 2
 # So long nothing happens before and after: who looks sees that it had been well, and that it is again.
 CALM_SECONDS = 3
 UPDATE_SECONDS = 240
@@ -68,7 +70,7 @@ def run_lab(name: str, cluster: Cluster, environ: Mapping[str, str], say: Say) -
     houses = expectations(fixed_houses())
     with only_one(cluster, f"{who(environ)} with lab {name}", LEASE_SECONDS, dt.datetime.now(dt.UTC)):
         say(f"removing {lab.removed} …")
-        question = Question(f"http://{APP}", lab.rate, 0, houses)
+        question = Question(f"http://{APP}", lab.rate, 0, houses, timeout_seconds=PATIENCE_SECONDS)
         with lab.without(cluster, say), watching(cluster, rollcheck, question, say) as watch:
             time.sleep(CALM_SECONDS)
             say(f"now {lab.event}, while {lab.rate:g} requests a second go on …")
@@ -129,8 +131,7 @@ def empty_node(cluster: Cluster) -> None:
     """
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": FULL}, "spec": {"hard": {"pods": "0"}}}
     cluster.apply(json.dumps(quota))
-    for pod in cluster.pods(SERVING):
-        name = pod["metadata"]["name"]
+    for name in _staying(cluster):
         body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
         path = f"/api/v1/namespaces/{cluster.namespace}/pods/{name}/eviction"
         cluster.kubectl("create", f"--raw={path}", "--filename=-", stdin=json.dumps(body))
@@ -141,8 +142,7 @@ def empty_node(cluster: Cluster) -> None:
 
 def lose_a_pod(cluster: Cluster) -> None:
     """Kill one pod at once, as a node does whose power fails."""
-    victim = cluster.pods(SERVING)[0]["metadata"]["name"]
-    cluster.kubectl("delete", "pod", victim, "--grace-period=0", "--force")
+    cluster.kubectl("delete", "pod", _staying(cluster)[0], "--grace-period=0", "--force")
     time.sleep(2)  # until the Deployment's status has noticed
     wait_until_rolled(cluster, APP, "api", UPDATE_SECONDS)
 
@@ -199,6 +199,12 @@ def _found(cluster: Cluster, kind: str) -> Object:
     if found is None:
         raise ClusterError(f"there is no {kind}/{APP} in namespace {cluster.namespace}:  make phase2-up")
     return found
+
+
+def _staying(cluster: Cluster) -> list[str]:
+    """Name the pods that have not been told to stop."""
+    pods = [pod["metadata"] for pod in cluster.pods(SERVING)]
+    return [pod["name"] for pod in pods if "deletionTimestamp" not in pod]
 
 
 def _patch(cluster: Cluster, changes: list[Object]) -> None:
