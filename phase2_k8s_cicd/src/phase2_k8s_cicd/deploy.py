@@ -110,7 +110,9 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
     with only_one(cluster, f"{by} with a rollback", LEASE_SECONDS, started_at):
         gone, back = roll_back(cluster, plan.update_seconds)
         say(f"{back} is back in the place of {gone}; asking it …")
-        question = Question(f"http://{APP}", plan.watch_rate, plan.settle_seconds, expectations(fixed_houses()), [back, gone])
+        question = Question(
+            f"http://{APP}", plan.watch_rate, plan.settle_seconds, expectations(fixed_houses()), [back, gone]
+        )
         found = pods.ask(cluster, rollcheck, {"back": question})["back"]
         outcome = Outcome(
             result="failed" if found.lost else "serving",
