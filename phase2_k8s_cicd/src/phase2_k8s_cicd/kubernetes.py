@@ -120,8 +120,10 @@ def roll_back(cluster: Cluster, timeout_s: float) -> tuple[str, str]:
 
 
 def _hopeless(pod: Object) -> str | None:
-    """Say why a pod will not get better by waiting."""
+    """Say why a pod will not get better by waiting; one that is ready has got over what it had."""
     for container in pod["status"].get("containerStatuses", []):
+        if container["ready"]:
+            continue
         waiting = container.get("state", {}).get("waiting", {}).get("reason", "")
         if waiting in ("ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"):
             return f"cannot start: {pods.trouble_of(pod)}"
