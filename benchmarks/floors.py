@@ -63,6 +63,6 @@ FLOORS = (
     Floor(PROCESS, "installed_mb", NAIVE, most=0.85),
     Floor(PROCESS, "start_cpu_s", NAIVE, most=1),
     # What metrics and the version in each answer cost: a tenth at most.
-    *(Floor(n, "requests_per_s", WATCHED, most=1 / 0.9) for n in CONNECTIONS),
+    *(Floor(n, "cpu_us_per_request", WATCHED, least=0.9) for n in CONNECTIONS),
     *(Floor(BATCHES, f"rows_per_s_of_{rows}", NAIVE, least=1.8) for rows in ROWS),
 )

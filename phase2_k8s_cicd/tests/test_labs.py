@@ -16,9 +16,10 @@ from click.testing import CliRunner
 from phase2_k8s_cicd.check import check_cluster
 from phase2_k8s_cicd.cli import cli
 from phase2_k8s_cicd.cluster import APP, Cluster, current_cluster, render
+from phase2_k8s_cicd.deploy import version_here
 from phase2_k8s_cicd.errors import ClusterError
 from phase2_k8s_cicd.images import bring, build_service
-from phase2_k8s_cicd.kubernetes import make_namespace, wait_until_rolled
+from phase2_k8s_cicd.kubernetes import make_ready, wait_until_rolled
 from phase2_k8s_cicd.labs import LABS, run_lab
 from phase2_k8s_cicd.tools import ROOT
 
@@ -45,9 +46,9 @@ def cluster() -> Iterator[Cluster]:
     cluster = current_cluster("dev")
     assert cluster.is_local, f"{cluster.context} is not on this machine"
     cluster.delete(f"namespace/{cluster.namespace}")
-    image = build_service("v1", "", print)
+    image = build_service(f"{version_here()}-a", "", print)
     bring(image, cluster, os.environ, print)
-    make_namespace(cluster, image)
+    make_ready(cluster, image)
     cluster.apply(render(cluster.overlay, image))
     wait_until_rolled(cluster, APP, "api", 180)
     yield cluster

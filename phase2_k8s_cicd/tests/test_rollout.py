@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from phase2_k8s_cicd.asking import OfVersion, Question, Report, report_in
 from phase2_k8s_cicd.cluster import Cluster
-from phase2_k8s_cicd.deploy import attempt
+from phase2_k8s_cicd.deploy import attempt, version_here
 from phase2_k8s_cicd.errors import ClusterError, Phase2Error, RolloutError, ToolError
 from phase2_k8s_cicd.images import build_service, way_to
-from phase2_k8s_cicd.kubernetes import is_rolled
+from phase2_k8s_cicd.kubernetes import _hopeless, is_rolled, previous_revision
 from phase2_k8s_cicd.rollout import Plan, Rollout, Say
+from phase2_k8s_cicd.tools import ROOT
+from phase2_k8s_cicd.tools import run as run_tool
 
 PLAN = Plan()
 
@@ -49,6 +52,8 @@ class Place:
     watched: Report = dataclasses.field(default_factory=lambda: report(v1=8, v2=12))
     fails: BaseException | None = None
     url: str = "http://house"
+    undo_fails: BaseException | None = None
+    answering: frozenset[str] = frozenset({"v1"})
     done: list[str] = dataclasses.field(default_factory=list)
 
     @contextmanager
@@ -74,6 +79,8 @@ class Place:
 
     def undo(self, timeout_s: float) -> None:
         self.done.append("undone")
+        if self.undo_fails:
+            raise self.undo_fails
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +102,7 @@ def test_a_good_version_replaces_the_old_one_once_its_candidate_is_gone() -> Non
 def test_the_first_version_of_all_needs_nothing_to_compare_with() -> None:
     place = Place(previous=None)
 
-    assert run(place) == "nothing was there before"
+    assert run(place) == "nothing answered before"
     assert place.done[-1] == "replaced"
 
 
@@ -144,6 +151,72 @@ def test_an_update_that_fails_or_is_told_to_stop_is_undone_and_put_down_as_such(
     assert place.done[-1] == "undone"
     assert (outcome.result, outcome.version, outcome.previous, outcome.by) == ("undone", "v2", "v1", "ada")
     assert outcome.reason == (str(error) or "it was told to stop")
+
+
+def test_a_way_back_that_fails_too_does_not_hide_why_it_was_begun() -> None:
+    place = Place(fails=RolloutError("not ready"), undo_fails=ToolError("the API server is gone"))
+
+    outcome = attempt(Rollout(place, "v2", PLAN, print), "[]", "[]", "ada")
+
+    assert outcome.result == "failed"
+    assert outcome.reason == "not ready\nand the way back failed: the API server is gone"
+
+
+def test_what_callers_saw_is_kept_when_an_update_fails() -> None:
+    outcome = attempt(Rollout(Place(fails=RolloutError("not ready")), "v2", PLAN, print), "[]", "[]", "ada")
+
+    assert outcome.watch == report(v1=8, v2=12)
+
+
+def test_an_old_version_that_does_not_answer_at_all_is_replaced_by_one_that_does() -> None:
+    dead = report(lost=200, p50_ms=0, p99_ms=0)
+    place = Place(old=dead, watched=dead)
+
+    assert "v1 neither" in run(place)
+    assert place.done[-1] == "replaced"
+
+
+def revision(number: int, tag: str, served: str) -> dict[str, Any]:
+    annotations = {"deployment.kubernetes.io/revision": str(number), "house-price/served": served}
+    containers = [{"image": f"house:{tag}"}]
+    return {"metadata": {"annotations": annotations}, "spec": {"template": {"spec": {"containers": containers}}}}
+
+
+def test_a_rollback_leads_to_what_has_served_and_not_to_what_was_undone() -> None:
+    failed = revision(3, "v3", served="v2")  # it only inherits the mark of the version before
+    revisions = [revision(1, "v1", "v1"), revision(4, "v2", "v2"), failed]
+
+    before = previous_revision(revisions, "house:v2")
+
+    assert before is not None
+    assert before["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "1"
+    assert previous_revision([revision(4, "v2", "v2"), failed], "house:v2") is None
+
+
+def pod(ready: bool, restarts: int) -> dict[str, Any]:
+    ended = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
+    container = {"ready": ready, "restartCount": restarts, "lastState": ended if restarts else {}, "state": {}}
+    return {"status": {"containerStatuses": [container]}}
+
+
+def test_a_pod_that_crashed_is_hopeless_until_it_is_ready_again() -> None:
+    assert _hopeless(pod(ready=False, restarts=1)) == "crashes: OOMKilled, exit code 137"
+    assert _hopeless(pod(ready=True, restarts=1)) is None
+    assert _hopeless(pod(ready=False, restarts=0)) is None
+
+
+def test_a_new_file_gives_another_version_and_leaves_gits_index_as_it_is() -> None:
+    version, staged = version_here(), run_tool(["git", "diff", "--cached", "--name-only"])
+    new = ROOT / "a-new-file-for-a-test"
+    try:
+        new.write_text("x")
+        with_it = version_here()
+    finally:
+        new.unlink()
+
+    assert with_it != version
+    assert version_here() == version
+    assert run_tool(["git", "diff", "--cached", "--name-only"]) == staged
 
 
 def test_a_rollcheck_that_ends_without_a_report_is_an_error_with_its_words() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from phase2_k8s_cicd.errors import ToolError
 
@@ -82,4 +82,7 @@ def report_in(output: str) -> Report:
     last = next((line for line in reversed(output.splitlines()) if line.startswith("{")), None)
     if last is None:
         raise ToolError(f"rollcheck ended without a report: {output.strip()[-500:] or 'it said nothing'}")
-    return Report.model_validate_json(last)
+    try:
+        return Report.model_validate_json(last)
+    except ValidationError as error:
+        raise ToolError(f"rollcheck's report cannot be read: {error}") from error

@@ -103,6 +103,9 @@ def rollout(version: str | None, overlay: str, context: str | None, yes: bool, r
     """
     from phase2_k8s_cicd.deploy import deploy, deploy_processes
 
+    # A rollout that is told to stop undoes what it began, as at Ctrl-C.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     if runtime == "process":
         _tell(deploy_processes(version, _say))
         return
@@ -191,8 +194,6 @@ def _chosen(overlay: str, context: str | None, yes: bool) -> Cluster:
     """Say which cluster is about to change, and ask first when it is not one of this machine."""
     from phase2_k8s_cicd.cluster import current_cluster
 
-    # A rollout that is told to stop undoes what it began, as at Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     cluster = current_cluster(overlay, context)
     where = "on this machine" if cluster.is_local else "NOT on this machine"
     _say(f"context {cluster.context} ({cluster.server}, {where}), namespace {cluster.namespace}")

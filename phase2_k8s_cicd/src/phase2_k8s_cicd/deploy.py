@@ -8,6 +8,7 @@ import getpass
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +20,7 @@ from phase2_k8s_cicd.cluster import APP, Cluster, version_of
 from phase2_k8s_cicd.errors import Phase2Error, RolloutError, ToolError
 from phase2_k8s_cicd.houses import expectations, fixed_houses
 from phase2_k8s_cicd.images import bring, build_rollcheck, build_service, extract_model
-from phase2_k8s_cicd.kubernetes import Kubernetes, make_namespace, roll_back
+from phase2_k8s_cicd.kubernetes import Kubernetes, make_ready, roll_back
 from phase2_k8s_cicd.lock import only_one
 from phase2_k8s_cicd.outcome import Outcome, Result
 from phase2_k8s_cicd.processes import Local, Processes, build_rollcheck_binary
@@ -45,7 +46,7 @@ def deploy(cluster: Cluster, version: str | None, environ: Mapping[str, str], sa
     houses = fixed_houses()
     with TemporaryDirectory() as folder:
         expected = expectations(houses, extract_model(image, Path(folder)))
-    make_namespace(cluster, image)
+    make_ready(cluster, image)
     with only_one(cluster, f"{by} with {version_of(image)}", LEASE_SECONDS, dt.datetime.now(dt.UTC)):
         rollout = Rollout(Kubernetes(cluster, image, rollcheck), version_of(image), plan, say)
         outcome = attempt(rollout, expectations(houses), expected, by)
@@ -61,16 +62,17 @@ def deploy_processes(version: str | None, say: Say) -> Outcome:
 
     """
     local = Local()
-    place = Processes(local, version or version_here(), build_rollcheck_binary(local))
-    if place.previous is None:
-        raise RolloutError(f"nothing answers at {place.url}; first:  make phase2-up RUNTIME=process")
-    houses = fixed_houses()
-    expected = expectations(houses, load_settings(Settings).model_path)
+    local.run_folder.mkdir(parents=True, exist_ok=True)
     with (local.run_folder / "rollout.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RolloutError("another rollout is under way here; wait for its end") from None
+        place = Processes(local, version or version_here(), build_rollcheck_binary(local))
+        if place.previous is None:
+            raise RolloutError(f"nothing answers at {place.url}; first:  make phase2-up RUNTIME=process")
+        houses = fixed_houses()
+        expected = expectations(houses, load_settings(Settings).model_path)
         rollout = Rollout(place, place.version, Plan(), say)
         return attempt(rollout, expectations(houses), expected, who(os.environ))
 
@@ -84,6 +86,8 @@ def attempt(rollout: Rollout, houses: str, expected: str, by: str) -> Outcome:
     except (Phase2Error, KeyboardInterrupt) as error:
         reason = str(error) or "it was told to stop"
         result = "undone" if rollout.begun else "refused"
+        if rollout.undo_failed:
+            reason, result = f"{reason}\nand the way back failed: {rollout.undo_failed}", "failed"
     return Outcome(
         result=result,
         version=rollout.version,
@@ -138,13 +142,22 @@ def _record(outcome: Outcome, cluster: Cluster, say: Say) -> None:
 
 def who(environ: Mapping[str, str]) -> str:
     """Name who is at it: in a pipeline whoever pushed, else the user of this machine."""
-    return environ.get("GITHUB_ACTOR") or getpass.getuser()
+    with suppress(KeyError, OSError):  # a user id that has no name
+        return environ.get("GITHUB_ACTOR") or getpass.getuser()
+    return f"user {os.getuid()}"
 
 
 def version_here() -> str:
-    """Name what is in the folder: the commit, and with a change not yet committed its digest too."""
+    """Name what is in the folder: the commit, and with a change or a new file its digest too.
+
+    Raises:
+        ToolError: the folder is not git's.
+
+    """
     commit = run(["git", "rev-parse", "--short=12", "HEAD"]).strip()
-    changed = run(["git", "stash", "create"]).strip()  # a commit that no branch holds; the files stay as they are
-    if not changed:
-        return commit
-    return f"{commit}-{run(['git', 'rev-parse', '--short=8', f'{changed}^{{tree}}']).strip()}"
+    with TemporaryDirectory() as folder:
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}  # git's own stays as it is
+        run(["git", "read-tree", "HEAD"], environ=index)
+        run(["git", "add", "--all"], environ=index)
+        tree = run(["git", "write-tree"], environ=index).strip()
+    return commit if tree == run(["git", "rev-parse", "HEAD^{tree}"]).strip() else f"{commit}-{tree[:8]}"

@@ -34,6 +34,9 @@ def build_service(version: str, registry: str, say: Say) -> str:
     if succeeds(["docker", "image", "inspect", image]):
         say(f"{image} was built before")
         return image
+    if registry and succeeds(["docker", "pull", "--quiet", image]):
+        say(f"{image} was built elsewhere")
+        return image
     say(f"building {image}; the first time takes some minutes …")
     show(_build("phase1_docker_api/Dockerfile", "house-price-api"))
     show(_build("phase2_k8s_cicd/Dockerfile", image, f"--build-arg=VERSION={version}"))
@@ -54,7 +57,7 @@ def build_rollcheck(registry: str, say: Say) -> str:
 
 def _build(dockerfile: str, tag: str, *arguments: str) -> list[str]:
     os.environ.setdefault("DOCKER_BUILDKIT", "1")
-    return ["docker", "build", "--quiet", f"--file={dockerfile}", f"--tag={tag}", *arguments, "."]
+    return ["docker", "build", f"--file={dockerfile}", f"--tag={tag}", *arguments, "."]
 
 
 def bring(image: str, cluster: Cluster, environ: Mapping[str, str], say: Say) -> None:

@@ -15,6 +15,10 @@ from phase2_k8s_cicd.rollout import Say
 
 COMPONENT = "app.kubernetes.io/component"
 REVISION = "deployment.kubernetes.io/revision"
+# Written once a version has passed; Kubernetes keeps it with that revision, so a rollback knows what has served.
+SERVED = "house-price/served"
+# What a lab that was killed may have left: it keeps every new pod away.
+QUOTA = f"{APP}-full"
 
 
 class Kubernetes:
@@ -24,8 +28,11 @@ class Kubernetes:
 
     def __init__(self, cluster: Cluster, image: str, rollcheck: str) -> None:
         self._cluster, self._image, self._rollcheck = cluster, image, rollcheck
-        serving = cluster.serving()
-        self.previous = version_of(serving) if serving else None
+        deployment = cluster.get("deployment", APP)
+        self.previous = version_of(image_of(deployment)) if deployment else None
+        self._revision = deployment["metadata"]["annotations"][REVISION] if deployment else ""
+        # More than one, when a rollout was killed half way.
+        self.answering = {version_of(image_of(each)) for each in _revisions(cluster) if each["spec"]["replicas"]}
 
     @contextmanager
     def candidate(self, timeout_s: float) -> Iterator[str]:
@@ -54,17 +61,17 @@ class Kubernetes:
         wait_until_rolled(self._cluster, APP, "api", timeout_s)
 
     def undo(self, timeout_s: float) -> None:
-        """Bring the revision before back, or take all away when there was none."""
+        """Bring the pods' old revision back, or take all away when there was none."""
         if self.previous is None:
             self._cluster.delete(f"deployment/{APP}")
-        elif self._cluster.serving() == self._image and version_of(self._image) != self.previous:
-            self._cluster.kubectl("rollout", "undo", f"deployment/{APP}")
-        if self.previous:
-            wait_until_rolled(self._cluster, APP, "api", timeout_s)
+            return
+        self._cluster.kubectl("rollout", "undo", f"deployment/{APP}", f"--to-revision={self._revision}")
+        wait_until_rolled(self._cluster, APP, "api", timeout_s)
 
 
-def make_namespace(cluster: Cluster, image: str) -> None:
-    """Make the namespace, if it is not there yet: a candidate comes before everything else."""
+def make_ready(cluster: Cluster, image: str) -> None:
+    """Make the namespace, if it is not there yet, since a candidate comes before all else; and make room in it."""
+    cluster.delete(f"resourcequota/{QUOTA}")
     if not cluster.get("namespace", cluster.namespace):
         documents = render(cluster.overlay, image).split("\n---\n")
         cluster.apply(next(text for text in documents if "kind: Namespace" in text))
@@ -79,17 +86,28 @@ def wait_until_rolled(cluster: Cluster, name: str, component: str, timeout_s: fl
     """
     deadline = time.monotonic() + timeout_s
     while True:
-        deployment = cluster.get("deployment", name)
+        try:
+            deployment = cluster.get("deployment", name)
+            found = cluster.pods(f"{COMPONENT}={component},app.kubernetes.io/name={APP}")
+        except ToolError:  # the API server may be away for a moment; pods go on without it
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+            continue
         if deployment and is_rolled(deployment):
             return
-        found = cluster.pods(f"{COMPONENT}={component},app.kubernetes.io/name={APP}")
-        new = [pod for pod in found if deployment and pod["spec"]["containers"][0]["image"] == image_of(deployment)]
+        new = [pod for pod in found if deployment and _is_new(pod, deployment)]
         for pod in new:
             if why := _hopeless(pod):
                 raise RolloutError(f"pod {pod['metadata']['name']} {why}{_last_words(cluster, pod)}")
         if time.monotonic() > deadline:
-            raise RolloutError(f"it was not ready after {timeout_s:.0f} s{_complaint(cluster, new)}")
+            raise RolloutError(f"it was not ready after {timeout_s:.0f} s{_complaint(cluster, deployment, new)}")
         time.sleep(0.3)
+
+
+def _is_new(pod: Object, deployment: Object) -> bool:
+    stays = "deletionTimestamp" not in pod["metadata"]
+    return stays and bool(pod["spec"]["containers"][0]["image"] == image_of(deployment))
 
 
 def is_rolled(deployment: Object) -> bool:
@@ -100,23 +118,48 @@ def is_rolled(deployment: Object) -> bool:
     return bool(seen and counts == [wanted] * 4)
 
 
+def mark_as_served(cluster: Cluster, version: str) -> None:
+    """Write down that a version has passed."""
+    cluster.kubectl("annotate", f"deployment/{APP}", f"{SERVED}={version}", "--overwrite")
+
+
 def roll_back(cluster: Cluster, timeout_s: float) -> tuple[str, str]:
-    """Bring the newest revision of another version back; give the version that went and the one that came.
+    """Bring back what served before; give the version that went and the one that came.
+
+    Only what has passed its rollout comes back, and what was rolled back once does not: the next one goes further.
 
     Raises:
         RolloutError: nothing else has served here, or its pods do not become ready.
 
     """
-    now = cluster.serving()
-    found = json.loads(cluster.kubectl("get", "replicasets", f"--selector={COMPONENT}=api", "--output=json"))["items"]
-    others = [(int(each["metadata"]["annotations"][REVISION]), image_of(each)) for each in found]
-    others = [(revision, image) for revision, image in others if image != now]
-    if now is None or not others:
+    now, revisions = cluster.serving(), _revisions(cluster)
+    before = previous_revision(revisions, now)
+    if now is None or before is None:
         raise RolloutError("nothing else has served here, so there is nothing to go back to")
-    revision, image = max(others)
-    cluster.kubectl("rollout", "undo", f"deployment/{APP}", f"--to-revision={revision}")
+    cluster.kubectl(
+        "rollout", "undo", f"deployment/{APP}", f"--to-revision={before['metadata']['annotations'][REVISION]}"
+    )
     wait_until_rolled(cluster, APP, "api", timeout_s)
-    return version_of(now), version_of(image)
+    for each in revisions:
+        if image_of(each) == now:
+            cluster.kubectl("annotate", f"replicaset/{each['metadata']['name']}", f"{SERVED}-")
+    return version_of(now), version_of(image_of(before))
+
+
+def previous_revision(revisions: list[Object], now: str | None) -> Object | None:
+    """Choose the newest revision of another image that has served; one that failed only inherits another's mark."""
+    served = [
+        each
+        for each in revisions
+        if image_of(each) != now and each["metadata"]["annotations"].get(SERVED) == version_of(image_of(each))
+    ]
+    return max(served, key=lambda each: int(each["metadata"]["annotations"][REVISION]), default=None)
+
+
+def _revisions(cluster: Cluster) -> list[Object]:
+    found = cluster.kubectl("get", "replicasets", f"--selector={COMPONENT}=api", "--output=json")
+    items: list[Object] = json.loads(found)["items"]
+    return items
 
 
 def _hopeless(pod: Object) -> str | None:
@@ -140,8 +183,11 @@ def _last_words(cluster: Cluster, pod: Object) -> str:
     return f"; its last words: {words.strip()[-500:]}"
 
 
-def _complaint(cluster: Cluster, new: list[Object]) -> str:
-    """Give the newest warning about a pod that is not ready."""
+def _complaint(cluster: Cluster, deployment: Object | None, new: list[Object]) -> str:
+    """Say why pods cannot be made, or give the newest warning about one that is not ready."""
+    for condition in (deployment or {}).get("status", {}).get("conditions", []):
+        if condition["type"] == "ReplicaFailure":
+            return f": {condition['message']}"
     for pod in new:
         if trouble := pods.trouble_of(pod):
             return f": {trouble}"

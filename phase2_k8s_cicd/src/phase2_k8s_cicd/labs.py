@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -20,10 +19,11 @@ from phase2_k8s_cicd.deploy import LEASE_SECONDS, who
 from phase2_k8s_cicd.errors import ClusterError
 from phase2_k8s_cicd.houses import expectations, fixed_houses
 from phase2_k8s_cicd.images import bring, build_rollcheck
-from phase2_k8s_cicd.kubernetes import COMPONENT, is_rolled, wait_until_rolled
+from phase2_k8s_cicd.kubernetes import COMPONENT, QUOTA, is_rolled, wait_until_rolled
 from phase2_k8s_cicd.lock import only_one
 from phase2_k8s_cicd.pods import watching
 from phase2_k8s_cicd.rollout import Say
+from phase2_k8s_cicd.tools import undisturbed
 
 # A second, which leaves a small machine time for the pods to start.
 RATE = 150
@@ -36,7 +36,6 @@ UPDATE_SECONDS = 240
 # twice the time each time, so it takes some seconds more until it has found that there is room again.
 FULL_SECONDS = 6
 CONTAINER = "/spec/template/spec/containers/0"
-FULL = f"{APP}-full"
 SERVING = f"{COMPONENT}=api"
 
 
@@ -90,7 +89,8 @@ def changed(*changes: Object) -> Callable[[Cluster, Say], AbstractContextManager
             wait_until_rolled(cluster, APP, "api", UPDATE_SECONDS)
             yield
         finally:
-            with _undisturbed(say):
+            say("putting it back …")
+            with undisturbed():
                 _patch(cluster, [{"op": "replace", "path": "/spec", "value": before}])
                 wait_until_rolled(cluster, APP, "api", UPDATE_SECONDS)
 
@@ -106,8 +106,9 @@ def without_budget(cluster: Cluster, say: Say) -> Iterator[None]:
         cluster.delete(f"poddisruptionbudget/{APP}")
         yield
     finally:
-        with _undisturbed(say):
-            cluster.delete(f"resourcequota/{FULL}")
+        say("putting it back …")
+        with undisturbed():
+            cluster.delete(f"resourcequota/{QUOTA}")
             cluster.apply(json.dumps({**budget, "metadata": metadata, "status": None}))
             wait_until_rolled(cluster, APP, "api", UPDATE_SECONDS)
 
@@ -129,14 +130,14 @@ def empty_node(cluster: Cluster) -> None:
 
     The quota stands for a cluster whose other nodes are full; a node that is really closed would close it to everybody.
     """
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": FULL}, "spec": {"hard": {"pods": "0"}}}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": QUOTA}, "spec": {"hard": {"pods": "0"}}}
     cluster.apply(json.dumps(quota))
     for name in _staying(cluster):
         body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
         path = f"/api/v1/namespaces/{cluster.namespace}/pods/{name}/eviction"
         cluster.kubectl("create", f"--raw={path}", "--filename=-", stdin=json.dumps(body))
     time.sleep(FULL_SECONDS)
-    cluster.delete(f"resourcequota/{FULL}")
+    cluster.delete(f"resourcequota/{QUOTA}")
     wait_until_rolled(cluster, APP, "api", UPDATE_SECONDS)
 
 
@@ -209,15 +210,3 @@ def _staying(cluster: Cluster) -> list[str]:
 
 def _patch(cluster: Cluster, changes: list[Object]) -> None:
     cluster.kubectl("patch", f"deployment/{APP}", "--type=json", f"--patch={json.dumps(changes)}")
-
-
-@contextmanager
-def _undisturbed(say: Say) -> Iterator[None]:
-    """Be deaf to Ctrl-C and SIGTERM, as are the programs started meanwhile: what was taken comes back in any case."""
-    heard = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    say("putting it back …")
-    try:
-        yield
-    finally:
-        for number, handler in heard.items():
-            signal.signal(number, handler)

@@ -42,8 +42,10 @@ def only_one(cluster: Cluster, holder: str, seconds: int, now: dt.datetime) -> I
         held = found["spec"]
         until = _time(held["renewTime"]) + dt.timedelta(seconds=held["leaseDurationSeconds"])
         if now < until:
+            end_it = " ".join(cluster.command("delete", "lease", LEASE))
             raise ClusterError(
-                f"{held['holderIdentity']} is rolling out here; wait for its end, or until {until:%H:%M:%S} UTC"
+                f"{held['holderIdentity']} is rolling out here; wait for its end, or until {until:%H:%M:%S} UTC. "
+                f"If it was killed:  {end_it}"
             ) from None
         # The version that was read must still be there: of two who find it expired, one is refused.
         lease["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]  # type: ignore[index]
@@ -52,7 +54,9 @@ def only_one(cluster: Cluster, holder: str, seconds: int, now: dt.datetime) -> I
         yield
     finally:
         with suppress(ToolError):
-            cluster.delete(f"lease/{LEASE}")
+            found = cluster.get("lease", LEASE)
+            if found and found["spec"]["acquireTime"] == lease["spec"]["acquireTime"]:  # type: ignore[index]
+                cluster.delete(f"lease/{LEASE}")
 
 
 def _time(text: str) -> dt.datetime:

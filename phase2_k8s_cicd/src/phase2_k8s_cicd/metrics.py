@@ -117,10 +117,10 @@ class ServiceMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give what was counted, as prometheus_client asks for it when somebody reads the metrics."""
         self._count()
-        yield GaugeMetricFamily("house_http_requests_in_flight", "Requests being answered.", self._in_flight)
-        yield _counter("house_http_requests", "Answers sent.", ("method", "path", "status"), self._requests)
-        yield _counter("house_refusals", "Problems named in refused requests, by field.", ("field",), self._refusals)
-        yield _counter("house_warnings", "Warnings given with prices.", ("field", "code"), self._warnings)
+        with self._counting:
+            yield from self._families()
+
+    def _families(self) -> list[Metric]:
         seconds = HistogramMetricFamily(
             "house_http_request_duration_seconds", "From a request's head to the end of its answer.", labels=["path"]
         )
@@ -130,7 +130,15 @@ class ServiceMetrics(Collector):
         self._batch.add_to(batch)
         prices = HistogramMetricFamily("house_predicted_price_usd", "Prices answered.", labels=[])
         self._prices.add_to(prices)
-        yield from (seconds, batch, prices)
+        return [
+            GaugeMetricFamily("house_http_requests_in_flight", "Requests being answered.", self._in_flight),
+            _counter("house_http_requests", "Answers sent.", ("method", "path", "status"), self._requests),
+            _counter("house_refusals", "Problems named in refused requests, by field.", ("field",), self._refusals),
+            _counter("house_warnings", "Warnings given with prices.", ("field", "code"), self._warnings),
+            seconds,
+            batch,
+            prices,
+        ]
 
 
 def _taken(waiting: deque[Event]) -> Iterator[Event]:

@@ -10,12 +10,13 @@ from pydantic import BaseModel
 
 from phase2_k8s_cicd.asking import Report
 from phase2_k8s_cicd.cluster import APP, Cluster, Object
+from phase2_k8s_cicd.kubernetes import mark_as_served
 
 Result = Literal["serving", "refused", "undone", "failed"]
 
 
 class Outcome(BaseModel):
-    """Refused: the old version was not touched. Undone: it is back. Failed: a rollback did not help."""
+    """Refused: the old version was not touched. Undone: it is back. Failed: the old version is not sure to be back."""
 
     result: Result
     version: str
@@ -48,6 +49,7 @@ class Outcome(BaseModel):
         if self.result == "serving":
             cause = f"kubernetes.io/change-cause={self.version} by {self.by}, in place of {self.previous}"
             cluster.kubectl("annotate", f"deployment/{APP}", cause, "--overwrite")
+            mark_as_served(cluster, self.version)
 
     def _event(self, deployment: Object) -> Object:
         ended = (self.started_at + dt.timedelta(seconds=self.seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -47,20 +47,22 @@ def ask(cluster: Cluster, image: str, questions: Mapping[str, Question]) -> dict
 
 
 @contextmanager
-def watching(cluster: Cluster, image: str, question: Question, show: Callable[[str], None]) -> Iterator[PodWatch]:
+def watching(
+    cluster: Cluster, image: str, question: Question, show: Callable[[str], None], name: str = WATCH
+) -> Iterator[PodWatch]:
     """Keep asking until `end` is called; the live lines go to `show`.
 
     Raises:
         ToolError: the pod did not start within a minute.
 
     """
-    with _running(cluster, WATCH, image, {"rollcheck": question}):
+    with _running(cluster, name, image, {"rollcheck": question}):
         deadline = time.monotonic() + 60
-        while _phase(cluster, WATCH) == "Pending":
+        while _phase(cluster, name) == "Pending":
             if time.monotonic() > deadline:
-                raise ToolError(f"pod {WATCH} did not start: {_why_waiting(cluster, WATCH)}")
+                raise ToolError(f"pod {name} did not start: {_why_waiting(cluster, name)}")
             time.sleep(0.3)
-        watch = PodWatch(cluster, WATCH, show)
+        watch = PodWatch(cluster, name, show)
         try:
             yield watch
         finally:
@@ -124,6 +126,7 @@ def _pod(name: str, image: str, questions: Mapping[str, Question]) -> Object:
         "metadata": {"name": name, "labels": LABELS},
         "spec": {
             "restartPolicy": "Never",
+            "activeDeadlineSeconds": 1800,  # whoever started it may have been killed
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 15,

@@ -97,6 +97,7 @@ class Slow:
 
     url = "http://slow"
     previous: str | None = "v1"
+    answering = frozenset({"v1"})
 
     def __init__(self, p99_ms: float) -> None:
         self._report = Report(

@@ -108,11 +108,14 @@ class Processes:
         self._local, self.version, self._rollcheck = local, version, rollcheck
         self.url = f"http://{HOST}:{local.gateway_port}"
         self.previous = answering(self.url)
+        self.answering = {self.previous} if self.previous else frozenset[str]()
 
     @contextmanager
     def candidate(self, timeout_s: float) -> Iterator[str]:
         """Start a third process, which the gateway does not know."""
         url = f"http://{HOST}:{self._local.candidate_port}"
+        if answering(url):
+            raise RolloutError(f"something answers at {url} already: end it, or choose another PHASE2_CANDIDATE_PORT")
         log = self._local.run_folder / "candidate.log"
         with log.open("wb") as output:
             process = _serve(self._local.candidate_port, self.version, output)

@@ -8,22 +8,25 @@ Only then is the old one replaced, while somebody keeps asking; what is lost the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, suppress
 from typing import Protocol
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from phase2_k8s_cicd.asking import Question, Report, Watch
-from phase2_k8s_cicd.errors import RolloutError
+from phase2_k8s_cicd.errors import Phase2Error, RolloutError
 from phase2_k8s_cicd.houses import HOUSES
+from phase2_k8s_cicd.tools import undisturbed
 
 Say = Callable[[str], None]
 
 
 # A pod that was told to go may answer on for five seconds, which is in the manifests.
 ALONE_SECONDS = 2
+# Not the plan's: who has too little time for an update must still have enough for the way back.
+UNDO_SECONDS = 240
 
 
 class Plan(BaseSettings):
@@ -48,6 +51,10 @@ class Place(Protocol):
 
     url: str
     previous: str | None
+
+    @property
+    def answering(self) -> Collection[str]:
+        """Name the versions that answer before anything changes; more than one after a rollout that was killed."""
 
     def candidate(self, timeout_s: float) -> AbstractContextManager[str]:
         """Run the new version where no caller comes, until the context ends; give its address once it is ready.
@@ -77,6 +84,8 @@ class Rollout:
         self.candidate: dict[str, Report] = {}
         self.watch: Report | None = None
         self.begun = False
+        self.undo_failed = ""
+        self._old_answers = place.previous is not None
 
     def run(self, houses: str, expected: str) -> str:
         """Go all the way, and say in a line how it went; `expected` are the houses with their prices.
@@ -91,12 +100,20 @@ class Rollout:
             self._replace(houses)
         except BaseException:  # Ctrl-C too
             if self.begun:
-                self._say(f"undoing: back to {self.previous or 'nothing'} …")
-                self._place.undo(self._plan.update_seconds)
+                self._undo()
             raise
         if self.watch is None:
-            return "nothing was there before"
+            return f"nothing answered before{f', {self.previous} neither' if self.previous else ''}"
         return f"asked {self.watch.requests:,} times meanwhile, 0 lost, p99 {self.watch.p99_ms:.1f} ms"
+
+    def _undo(self) -> None:
+        """Bring the old version back; that this fails too must not hide why it was begun."""
+        self._say(f"undoing: back to {self.previous or 'nothing'} …")
+        try:
+            with undisturbed():
+                self._place.undo(UNDO_SECONDS)
+        except Phase2Error as error:
+            self.undo_failed = str(error)
 
     def _try_candidate(self, houses: str, expected: str) -> None:
         place, rate = self._place, self._plan.compare_rate
@@ -106,9 +123,12 @@ class Rollout:
             self._say(f"it is ready after {time.monotonic() - started:.0f} s; asking for {HOUSES} houses …")
             questions = {"new": Question(url, rate, HOUSES / rate, expected, [self.version])}
             if self.previous:
-                questions["old"] = Question(place.url, rate, HOUSES / rate, houses, [self.previous])
+                questions["old"] = Question(place.url, rate, HOUSES / rate, houses, sorted(place.answering))
             self.candidate = place.ask(questions)
         new, old = self.candidate["new"], self.candidate.get("old")
+        if old and not old.ok:
+            self._say(f"{self.previous} does not answer at all ({old.why_lost()}): there is nothing to lose")
+            self._old_answers, old = False, None
         if new.lost:
             raise RolloutError(f"{self.version} does not answer as it should: {new.why_lost()}")
         self._refuse_slower(new, old)
@@ -129,13 +149,18 @@ class Rollout:
         place, plan = self._place, self._plan
         self._say(f"replacing {self.previous or 'nothing'} by {self.version} …")
         self.begun = True
-        if self.previous is None:
+        if not self._old_answers:
             place.replace(plan.update_seconds)
             return
-        question = Question(place.url, plan.watch_rate, 0, houses, sorted({self.version, self.previous}))
+        question = Question(place.url, plan.watch_rate, 0, houses, sorted({self.version, *place.answering}))
         with place.watching(question, self._say) as watch:
-            place.replace(plan.update_seconds)
-            time.sleep(plan.settle_seconds)
+            try:
+                place.replace(plan.update_seconds)
+                time.sleep(plan.settle_seconds)
+            except Phase2Error:
+                with suppress(Phase2Error):  # what callers saw until then is worth keeping
+                    self.watch = watch.end()
+                raise
             self.watch = watch.end()
         self._judge(self.watch)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from phase2_k8s_cicd.errors import ToolError
@@ -17,7 +20,12 @@ INSTALL = {
 }
 
 
-def run(command: Sequence[str], stdin: str | None = None, timeout_s: float = 600) -> str:
+def run(
+    command: Sequence[str],
+    stdin: str | None = None,
+    timeout_s: float = 600,
+    environ: Mapping[str, str] | None = None,
+) -> str:
     """Run a command at the repository's root and give what it printed.
 
     Raises:
@@ -26,7 +34,14 @@ def run(command: Sequence[str], stdin: str | None = None, timeout_s: float = 600
     """
     try:
         done = subprocess.run(  # noqa: S603 - programs named by this package, never by a caller
-            command, input=stdin, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False
+            command,
+            input=stdin,
+            cwd=ROOT,
+            env=os.environ | (environ or {}),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
         )
     except FileNotFoundError as error:
         raise ToolError(_missing(command[0])) from error
@@ -62,6 +77,17 @@ def show(command: Sequence[str]) -> None:
         raise ToolError(_missing(command[0])) from error
     if done.returncode:
         raise ToolError(f"{' '.join(command[:3])} … failed; the lines above say why")
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Be deaf to Ctrl-C and SIGTERM, as are the programs started meanwhile: what was begun is brought back."""
+    heard = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
 
 
 def _missing(program: str) -> str:
