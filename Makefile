@@ -43,7 +43,7 @@ test-cluster: .venv/.installed-dev ## roll out good and bad versions on the Kube
 	@rm -f reports/test-cluster.txt
 	@$(python) -m pytest -m cluster --numprocesses 2 --dist loadfile; code=$$?; cat reports/test-cluster.txt; exit $$code
 
-bench: .venv/.installed-dev ## measure speed, memory and size beside six other services: reports/bench (10 minutes)
+bench: .venv/.installed-dev ## measure speed, memory and size beside seven other services: reports/bench (10 minutes)
 	@$(python) -m benchmarks
 
 lint: .venv/.installed-dev ## check code, types, scripts, workflows and locks
