@@ -24,7 +24,7 @@ doctor: ## check this computer: versions, disk, memory, ports
 	@python3 scripts/doctor.py
 
 ##@ Work on it
-.PHONY: test test-slow test-docker test-go test-cluster bench lint format lock clean
+.PHONY: test test-slow test-docker test-go test-cluster test-labs bench lint format lock clean
 test: .venv/.installed-dev ## run the tests
 	@$(python) -m pytest
 
@@ -39,9 +39,12 @@ test-docker: .venv/.installed-dev ## build the image and test it on a real Docke
 test-go: ## check and test rollcheck, the Go tool (2 minutes)
 	@phase2_k8s_cicd/rollcheck/check.sh
 
-test-cluster: .venv/.installed-dev ## roll out good and bad versions on the Kubernetes that kubectl speaks to (10 minutes)
+test-cluster: .venv/.installed-dev ## roll out good and bad versions on the Kubernetes that kubectl speaks to (15 minutes)
 	@rm -f reports/test-cluster.txt
-	@$(python) -m pytest -m cluster --numprocesses 2 --dist loadfile; code=$$?; cat reports/test-cluster.txt; exit $$code
+	@$(python) -m pytest -m cluster; code=$$?; cat reports/test-cluster.txt; exit $$code
+
+test-labs: .venv/.installed-dev ## take things away from the service there, in a namespace of its own, and see them put back
+	@$(python) -m pytest -m labs
 
 bench: .venv/.installed-dev ## measure speed, memory and size beside seven other services: reports/bench (10 minutes)
 	@$(python) -m benchmarks

@@ -67,7 +67,7 @@ def as_it_is(cluster: Cluster) -> dict[str, Any]:
     return {"deployment": deployment["spec"], "budget": [metadata, budget["spec"]], "left": left}
 
 
-@pytest.mark.cluster
+@pytest.mark.labs
 @pytest.mark.parametrize("name", LABS)
 def test_a_lab_loses_answers_and_leaves_all_as_it_was(
     name: str, cluster: Cluster, capsys: pytest.CaptureFixture[str]
@@ -82,7 +82,7 @@ def test_a_lab_loses_answers_and_leaves_all_as_it_was(
     assert as_it_is(cluster) == before
 
 
-@pytest.mark.cluster
+@pytest.mark.labs
 @pytest.mark.parametrize("name", ["drain", "budget"])
 def test_a_lab_that_is_interrupted_puts_all_back(name: str, cluster: Cluster) -> None:
     before = as_it_is(cluster)
@@ -104,7 +104,7 @@ def test_a_lab_that_is_interrupted_puts_all_back(name: str, cluster: Cluster) ->
     wait_until_rolled(cluster, APP, "api", 5)
 
 
-@pytest.mark.cluster
+@pytest.mark.labs
 @pytest.mark.parametrize("name", LABS)
 def test_what_a_killed_lab_has_taken_away_comes_back_by_the_next_apply(name: str, cluster: Cluster) -> None:
     before, image = as_it_is(cluster), cluster.serving()
@@ -122,7 +122,7 @@ def as_it_is_or_nothing(cluster: Cluster) -> dict[str, Any] | None:
     return as_it_is(cluster) if cluster.get("poddisruptionbudget", APP) else None
 
 
-@pytest.mark.cluster
+@pytest.mark.labs
 def test_the_check_gives_a_sound_phase_no_cross_and_one_to_what_a_lab_removes(cluster: Cluster, tmp_path: Path) -> None:
     def not_ticked(holds: bool | None = False) -> set[str]:
         return {finding.name for finding in check_cluster(cluster.overlay, None, tmp_path) if finding.holds is holds}

@@ -365,7 +365,7 @@ def show_check(
     failed = sum(finding.holds is False for finding in findings)
     if not exercise:
         if not as_json:
-            click.echo(f"\nThe exercises do not count here; a hint:  {program} check --exercise 1 --hint")
+            click.echo(f"\nThe exercises do not count here; a hint:  make {program}-check EXERCISE=1 HINT=1")
         findings += [_told(each.look(number, url, program), as_json) for number, each in exercises.items()]
     if as_json:
         click.echo(json.dumps([vars(finding) for finding in findings], indent=1, ensure_ascii=False))

@@ -100,9 +100,18 @@ def current_cluster(overlay: str, context: str | None = None) -> Cluster:
     if overlay not in NAMESPACES:
         raise ClusterError(f"OVERLAY={overlay}: choose one of {', '.join(NAMESPACES)}")
     chosen = [f"--context={context}"] if context else []
-    config = json.loads(run(["kubectl", *chosen, "config", "view", "--minify", "--output=json"]))
+    try:
+        config = json.loads(run(["kubectl", *chosen, "config", "view", "--minify", "--output=json"]))
+    except ToolError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise
+        config = {}
     if not config.get("clusters"):
-        raise ClusterError("kubectl knows no cluster; make one on this machine:  make cluster-up")
+        known = f"no context {context}" if context else "no cluster"
+        raise ClusterError(
+            f"kubectl knows {known}; make one on this machine:  make cluster-up   (or do without:  "
+            "make phase2-up RUNTIME=process)"
+        )
     cluster = Cluster(context or config["current-context"], _server(config), overlay)
     try:
         run(["kubectl", f"--context={cluster.context}", "get", "--raw=/readyz", "--request-timeout=10s"])

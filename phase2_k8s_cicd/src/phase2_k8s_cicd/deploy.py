@@ -19,7 +19,7 @@ from phase2_k8s_cicd.asking import Question
 from phase2_k8s_cicd.cluster import APP, Cluster, version_of
 from phase2_k8s_cicd.errors import Phase2Error, RolloutError, ToolError
 from phase2_k8s_cicd.houses import expectations, fixed_houses
-from phase2_k8s_cicd.images import bring, build_rollcheck, build_service, extract_model
+from phase2_k8s_cicd.images import bring, build_rollcheck, build_service, extract_model, require_version
 from phase2_k8s_cicd.kubernetes import Kubernetes, make_ready, roll_back
 from phase2_k8s_cicd.lock import only_one
 from phase2_k8s_cicd.outcome import Outcome, Result
@@ -61,6 +61,8 @@ def deploy_processes(version: str | None, say: Say) -> Outcome:
         Phase2Error: it did not come to a rollout: nothing runs, or another rollout is under way.
 
     """
+    version = version or version_here()
+    require_version(version)
     local = Local()
     local.run_folder.mkdir(parents=True, exist_ok=True)
     with (local.run_folder / "rollout.lock").open("w") as lock:
@@ -68,7 +70,7 @@ def deploy_processes(version: str | None, say: Say) -> Outcome:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RolloutError("another rollout is under way here; wait for its end") from None
-        place = Processes(local, version or version_here(), build_rollcheck_binary(local))
+        place = Processes(local, version, build_rollcheck_binary(local))
         if place.previous is None:
             raise RolloutError(f"nothing answers at {place.url}; first:  make phase2-up RUNTIME=process")
         houses = fixed_houses()

@@ -28,8 +28,7 @@ def build_service(version: str, registry: str, say: Say) -> str:
         ToolError: docker is missing, or the build failed.
 
     """
-    if not VERSION.fullmatch(version) or version == "latest":
-        raise Phase2Error(f"VERSION={version}: use up to 63 letters, digits, dots and dashes, and not `latest`")
+    require_version(version)
     image = f"{registry}/{SERVICE}:{version}" if registry else f"{SERVICE}:{version}"
     if succeeds(["docker", "image", "inspect", image]):
         say(f"{image} was built before")
@@ -41,6 +40,19 @@ def build_service(version: str, registry: str, say: Say) -> str:
     show(_build("phase1_docker_api/Dockerfile", "house-price-api"))
     show(_build("phase2_k8s_cicd/Dockerfile", image, f"--build-arg=VERSION={version}"))
     return image
+
+
+def require_version(version: str) -> None:
+    """Refuse what cannot be the name of one version for good.
+
+    Raises:
+        Phase2Error: it cannot be an image's tag, or is one that moves.
+
+    """
+    if not VERSION.fullmatch(version) or version == "latest":
+        raise Phase2Error(
+            f"VERSION={version}: use up to 63 letters, digits, dots, dashes and underscores, and not `latest`"
+        )
 
 
 def build_rollcheck(registry: str, say: Say) -> str:
