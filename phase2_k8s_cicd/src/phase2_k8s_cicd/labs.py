@@ -19,7 +19,7 @@ from phase2_k8s_cicd.deploy import LEASE_SECONDS, who
 from phase2_k8s_cicd.errors import ClusterError
 from phase2_k8s_cicd.houses import expectations, fixed_houses
 from phase2_k8s_cicd.images import bring, build_rollcheck
-from phase2_k8s_cicd.kubernetes import COMPONENT, QUOTA, is_rolled, wait_until_rolled
+from phase2_k8s_cicd.kubernetes import COMPONENT, QUOTA, is_rolled, make_room, wait_until_rolled
 from phase2_k8s_cicd.lock import only_one
 from phase2_k8s_cicd.pods import watching
 from phase2_k8s_cicd.rollout import Say
@@ -108,7 +108,7 @@ def without_budget(cluster: Cluster, say: Say) -> Iterator[None]:
     finally:
         say("putting it back …")
         with undisturbed():
-            cluster.delete(f"resourcequota/{QUOTA}")
+            make_room(cluster)
             cluster.apply(json.dumps({**budget, "metadata": metadata, "status": None}))
             wait_until_rolled(cluster, APP, "api", UPDATE_SECONDS)
 
@@ -137,7 +137,7 @@ def empty_node(cluster: Cluster) -> None:
         path = f"/api/v1/namespaces/{cluster.namespace}/pods/{name}/eviction"
         cluster.kubectl("create", f"--raw={path}", "--filename=-", stdin=json.dumps(body))
     time.sleep(FULL_SECONDS)
-    cluster.delete(f"resourcequota/{QUOTA}")
+    make_room(cluster)
     wait_until_rolled(cluster, APP, "api", UPDATE_SECONDS)
 
 
