@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -129,6 +129,9 @@ def create_app(
     # Before FastAPI's own route of the same path, which documents it: this one skips the search through all
     # routes and the machinery of dependencies, which cost more than the prediction and are of no use here.
     app.router.routes.insert(0, PlainRoute("/predict", predict, methods=["POST"], include_in_schema=False))
+    # Starlette's routes answer HEAD as they do GET, which FastAPI's do not, and name both where a method is refused.
+    for path, status in (("/healthz", healthz), ("/readyz", readyz)):
+        app.router.routes.insert(0, PlainRoute(path, _plain(status), methods=["GET"], include_in_schema=False))
     app.include_router(router)
     app.router.routes.extend(page_routes())
     app.add_middleware(RequestLog, watcher=watcher, headers=headers or {})
@@ -238,20 +241,25 @@ async def model_card(request: Request) -> Card:
 
 
 @router.get("/healthz", tags=["operations"])
-@router.head("/healthz", include_in_schema=False)
 async def healthz(request: Request) -> Status:
     """Answer as long as the process lives."""
     return Status(status="alive", model_version=request.app.state.service.model.card.model_version)
 
 
 @router.get("/readyz", responses=NOT_READY, tags=["operations"])
-@router.head("/readyz", include_in_schema=False)
 async def readyz(request: Request) -> Status:
     """Answer 200 while new requests are welcome, 503 once the process was told to stop."""
     service: Service = request.app.state.service
     if not service.ready:
         raise stopping()
     return Status(status="ready", model_version=service.model.card.model_version)
+
+
+def _plain(status: Callable[[Request], Awaitable[Status]]) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return _json(to_json(await status(request)))
+
+    return answer
 
 
 def _encoded(answer: Answer) -> bytes:
