@@ -50,12 +50,12 @@ func collect(outcomes <-chan outcome, t *tally, l *live) {
 				return
 			}
 			if event := t.add(o); event != "" {
-				l.event(o.at, event)
+				l.event(time.Since(t.started), event) // and not o.at: a timeout is known late, and time must only go on
 			}
 		case <-ticker.C:
 			now := time.Since(t.started)
 			for _, name := range t.newlySilent(now) {
-				l.event(t.versions[name].last, "last answer of "+name)
+				l.event(now, fmt.Sprintf("last answer of %s was at %.1f s", name, t.versions[name].last.Seconds()))
 			}
 			l.progress(progressLine(now, l.every, t))
 		}

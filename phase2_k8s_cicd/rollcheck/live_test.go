@@ -4,6 +4,8 @@ package main
 
 import (
 	"bytes"
+	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -114,7 +116,34 @@ func TestCollectShowsAVersionsLastAnswer(t *testing.T) {
 
 	collect(outcomes, tally, &live{w: &shown, every: 50 * time.Millisecond})
 
-	if s := shown.String(); strings.Count(s, "    3.0 s   last answer of v1\n") != 1 || !strings.Contains(s, "1 ok   0 lost") {
+	if s := shown.String(); strings.Count(s, " s   last answer of v1 was at 3.0 s\n") != 1 || !strings.Contains(s, "1 ok   0 lost") {
+		t.Errorf("%s", s)
+	}
+}
+
+func TestTimeNeverGoesBackInWhatIsShown(t *testing.T) {
+	var shown bytes.Buffer
+	tally := newTally()
+	tally.started = time.Now().Add(-20 * time.Second)
+	outcomes := make(chan outcome)
+	go func() {
+		defer close(outcomes)
+		outcomes <- good(3*time.Second, "v1")
+		time.Sleep(120 * time.Millisecond) // some progress, and v1 is silent
+		outcomes <- outcome{at: 15 * time.Second, loss: &loss{kindTimeout, "no whole answer within 5s"}}
+	}()
+
+	collect(outcomes, tally, &live{w: &shown, every: 50 * time.Millisecond})
+
+	var last float64
+	for line := range strings.Lines(shown.String()) {
+		at, err := strconv.ParseFloat(strings.Fields(line)[0], 64)
+		if err != nil || math.Round(at) < math.Round(last) {
+			t.Errorf("%q comes after %.1f s in\n%s", line, last, shown.String())
+		}
+		last = at
+	}
+	if s := shown.String(); !strings.Contains(s, "last answer") || !strings.Contains(s, "first loss") {
 		t.Errorf("%s", s)
 	}
 }

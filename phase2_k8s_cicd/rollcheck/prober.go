@@ -72,9 +72,9 @@ func (p *prober) ask(h house, fresh bool, due time.Time) outcome {
 
 // price does what ask promises, up to the version that answered and an error if the answer was not good.
 func (p *prober) price(ctx context.Context, h house, fresh bool) (version string, err error) {
-	connected := false
+	var connection string // what it was like; empty while there is none
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { connected = true },
+		GotConn: func(info httptrace.GotConnInfo) { connection = describe(info) },
 	})
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(h.Fields))
 	if err != nil {
@@ -88,12 +88,12 @@ func (p *prober) price(ctx context.Context, h house, fresh bool) (version string
 	// A Transport and not a Client: a Client would follow redirects.
 	response, err := p.transport(fresh).RoundTrip(request)
 	if err != nil {
-		return "", broken(err, connected, p.timeout)
+		return "", broken(err, connection, p.timeout)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
 	if err != nil {
-		return "", broken(err, connected, p.timeout)
+		return "", broken(err, connection, p.timeout)
 	}
 	return p.judge(response, body, h)
 }
@@ -125,14 +125,22 @@ func (p *prober) judge(response *http.Response, body []byte, h house) (version s
 	return version, p.expect.checkPrice(*a.PriceUSD, h.PriceUSD)
 }
 
+// describe tells a new connection from one that was used before; whoever looks for a cause needs to know.
+func describe(info httptrace.GotConnInfo) string {
+	if !info.Reused {
+		return "a new connection"
+	}
+	return fmt.Sprintf("a connection that was idle for %v", info.IdleTime.Round(time.Millisecond))
+}
+
 // broken tells the three ways apart in which no whole answer came.
-func broken(err error, connected bool, timeout time.Duration) error {
+func broken(err error, connection string, timeout time.Duration) error {
 	switch {
-	case errors.Is(err, context.DeadlineExceeded) && connected:
-		return &loss{kindTimeout, fmt.Sprintf("no whole answer within %v", timeout)}
+	case errors.Is(err, context.DeadlineExceeded) && connection != "":
+		return &loss{kindTimeout, fmt.Sprintf("no whole answer within %v, on %s", timeout, connection)}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &loss{kindTimeout, fmt.Sprintf("no connection within %v", timeout)}
-	case connected:
+	case connection != "":
 		return &loss{kindReset, printable(err.Error())}
 	}
 	return &loss{kindConnect, printable(err.Error())}

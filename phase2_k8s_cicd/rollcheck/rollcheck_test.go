@@ -133,7 +133,7 @@ func TestEachLossHasItsKind(t *testing.T) {
 	}{
 		{"a connection closed without an answer", hangUp, "reset", "EOF"},
 		{"an answer broken off", breakOff, "reset", "unexpected EOF"},
-		{"no answer in time", hang, "timeout", "no whole answer within 200ms"},
+		{"no answer in time", hang, "timeout", "no whole answer within 200ms, on a new connection"},
 		{"not ready", saying(503, "warming up"), "status 503", "warming up"},
 		{"a redirect is not followed", http.RedirectHandler("/elsewhere", http.StatusFound).ServeHTTP, "status 302", ""},
 		{"no JSON", saying(200, "<html>"), "body", "invalid character"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -123,6 +124,49 @@ def rollback(overlay: str, context: str | None, yes: bool) -> None:
 
     cluster = _chosen(overlay, context, yes)
     _tell(go_back(cluster, os.environ, _say))
+
+
+@cli.command()
+@overlay_option
+@context_option
+@click.option("--last", type=click.IntRange(1, 200), default=20, show_default=True, help="How many to show.")
+@json_option
+def deployments(overlay: str, context: str | None, last: int, as_json: bool) -> None:
+    """Show who brought which version here, what became of it, and why; the newest first."""
+    from phase2_k8s_cicd.cluster import current_cluster
+    from phase2_k8s_cicd.history import FIELDS, read, table
+
+    cluster = current_cluster(overlay, context)
+    found = read(cluster)[-last:][::-1]
+    if as_json:
+        click.echo(json.dumps([each.model_dump(mode="json", include=FIELDS) for each in found], indent=1))
+    elif found:
+        click.echo(table(found))
+    else:
+        click.echo(f"nothing was rolled out yet in namespace {cluster.namespace}; first:  make rollout")
+
+
+@cli.command()
+@click.option("--version", envvar="VERSION", help="Tag of the image.  [default: what git calls these files]")
+@click.option("--registry", envvar="REGISTRY", default="", help="Registry and path, as in host/houses.")
+@click.option("--push", "to_registry", is_flag=True, help="Push it there too, unless it is there.")
+def image(version: str | None, registry: str, to_registry: bool) -> None:
+    """Build the image of a version, unless it exists, and print its name: with its digest once it is pushed.
+
+    \b
+      phase2 image --version v2
+      REGISTRY=127.0.0.1:5000/houses phase2 image --version v2 --push
+    """
+    from phase2_k8s_cicd.deploy import version_here
+    from phase2_k8s_cicd.images import build_rollcheck, build_service, push
+
+    if to_registry and not registry:
+        raise click.ClickException("push where? Say REGISTRY=host/name")
+    built = build_service(version or version_here(), registry, _say)
+    if to_registry:
+        push(build_rollcheck(registry, _say), registry, _say)
+        built = push(built, registry, _say)
+    click.echo(built)
 
 
 @cli.command()

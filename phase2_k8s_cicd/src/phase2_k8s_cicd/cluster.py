@@ -135,24 +135,26 @@ def image_of(deployment: Object) -> str:
 
 
 def version_of(image: str) -> str:
-    """Name the version, which is the image's tag."""
-    return image.rpartition(":")[2]
+    """Name the version, which is the image's tag; a digest may follow it."""
+    return image.partition("@")[0].rpartition(":")[2]
 
 
 def render(overlay: str, image: str, *components: str) -> str:
-    """Render an overlay with this image, NAME:TAG; the folder itself stays as git has it.
+    """Render an overlay with this image, NAME:TAG or NAME:TAG@DIGEST; the folder itself stays as git has it.
 
     Raises:
         ToolError: kubectl is missing, or the manifests are wrong.
 
     """
-    name, _, tag = image.rpartition(":")
+    tagged, _, digest = image.partition("@")
+    name, _, tag = tagged.rpartition(":")
+    chosen = {"newName": name, "newTag": tag} | ({"digest": digest} if digest else {})
     with TemporaryDirectory(prefix=".rendering-", dir=K8S) as folder:  # kustomize wants relative paths
         lines = {
             "resources": [f"../overlays/{overlay}"],
             "namespace": NAMESPACES[overlay],  # a component's objects come after the overlay has named its own
             "components": [f"../components/{component}" for component in components],
-            "images": [{"name": "house-price-service", "newName": name, "newTag": tag}],
+            "images": [{"name": "house-price-service", **chosen}],
         }
         # JSON is YAML too.
         (Path(folder) / "kustomization.yaml").write_text(json.dumps(lines))

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from phase1_docker_api.settings import Settings, load_settings
 
-from phase2_k8s_cicd import pods
+from phase2_k8s_cicd import history, pods
 from phase2_k8s_cicd.asking import Question
 from phase2_k8s_cicd.cluster import APP, Cluster, version_of
 from phase2_k8s_cicd.errors import Phase2Error, RolloutError, ToolError
@@ -27,8 +27,8 @@ from phase2_k8s_cicd.processes import Local, Processes, build_rollcheck_binary
 from phase2_k8s_cicd.rollout import Plan, Rollout, Say
 from phase2_k8s_cicd.tools import run
 
-# Longer than a rollout can take by its plan's defaults.
-LEASE_SECONDS = 900
+# It is renewed: this is how long a rollout that was killed keeps others out.
+LEASE_SECONDS = 90
 
 
 def deploy(cluster: Cluster, version: str | None, environ: Mapping[str, str], say: Say) -> Outcome:
@@ -39,17 +39,16 @@ def deploy(cluster: Cluster, version: str | None, environ: Mapping[str, str], sa
 
     """
     registry, plan, by = environ.get("REGISTRY", ""), Plan(), who(environ)
-    image = build_service(version or version_here(), registry, say)
-    rollcheck = build_rollcheck(registry, say)
-    for each in (image, rollcheck):
-        bring(each, cluster, environ, say)
+    image = bring(build_service(version or version_here(), registry, say), cluster, environ, say)
+    rollcheck = bring(build_rollcheck(registry, say), cluster, environ, say)
     houses = fixed_houses()
     with TemporaryDirectory() as folder:
         expected = expectations(houses, extract_model(image, Path(folder)))
     make_ready(cluster, image)
-    with only_one(cluster, f"{by} with {version_of(image)}", LEASE_SECONDS, dt.datetime.now(dt.UTC)):
+    with only_one(cluster, f"{by} with {version_of(image)}", LEASE_SECONDS, now):
         rollout = Rollout(Kubernetes(cluster, image, rollcheck), version_of(image), plan, say)
         outcome = attempt(rollout, expectations(houses), expected, by)
+        outcome = outcome.model_copy(update={"image": image, "run": history.run_of(environ)})
         _record(outcome, cluster, say)
     return outcome
 
@@ -81,7 +80,7 @@ def deploy_processes(version: str | None, say: Say) -> Outcome:
 
 def attempt(rollout: Rollout, houses: str, expected: str, by: str) -> Outcome:
     """Run a rollout, and put down how it ended."""
-    started_at, started = dt.datetime.now(dt.UTC), time.monotonic()
+    started_at, started = now(), time.monotonic()
     result: Result = "serving"
     try:
         reason = rollout.run(houses, expected)
@@ -110,10 +109,10 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
         Phase2Error: there is nothing to go back to, it does not become ready, or a rollout is under way.
 
     """
-    rollcheck, plan, by = build_rollcheck(environ.get("REGISTRY", ""), say), Plan(), who(environ)
-    bring(rollcheck, cluster, environ, say)
-    started_at, started = dt.datetime.now(dt.UTC), time.monotonic()
-    with only_one(cluster, f"{by} with a rollback", LEASE_SECONDS, started_at):
+    plan, by = Plan(), who(environ)
+    rollcheck = bring(build_rollcheck(environ.get("REGISTRY", ""), say), cluster, environ, say)
+    started_at, started = now(), time.monotonic()
+    with only_one(cluster, f"{by} with a rollback", LEASE_SECONDS, now):
         gone, back = roll_back(cluster, plan.update_seconds)
         say(f"{back} is back in the place of {gone}; asking it …")
         question = Question(
@@ -121,11 +120,13 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
         )
         found = pods.ask(cluster, rollcheck, {"back": question})["back"]
         outcome = Outcome(
+            action="rollback",
             result="failed" if found.lost else "serving",
             version=back,
             previous=gone,
             reason=found.why_lost() if found.lost else f"in place of {gone}, asked {found.requests} times, 0 lost",
             by=by,
+            run=history.run_of(environ),
             started_at=started_at,
             seconds=round(time.monotonic() - started, 1),
             watch=found,
@@ -137,9 +138,15 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
 def _record(outcome: Outcome, cluster: Cluster, say: Say) -> None:
     """Keep it in the cluster; what became of the rollout does not change when that fails."""
     try:
+        history.append(cluster, outcome)
         outcome.record(cluster)
     except ToolError as error:
         say(f"could not be recorded in the cluster: {error}")
+
+
+def now() -> dt.datetime:
+    """Give the time of this computer, in UTC."""
+    return dt.datetime.now(dt.UTC)
 
 
 def who(environ: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from phase2_k8s_cicd.cluster import Cluster
-from phase2_k8s_cicd.errors import ClusterError, Phase2Error
+from phase2_k8s_cicd.errors import ClusterError, Phase2Error, ToolError
 from phase2_k8s_cicd.rollout import Say
 from phase2_k8s_cicd.tools import ROOT, run, show, succeeds
 
@@ -30,16 +31,23 @@ def build_service(version: str, registry: str, say: Say) -> str:
     """
     require_version(version)
     image = f"{registry}/{SERVICE}:{version}" if registry else f"{SERVICE}:{version}"
-    if succeeds(["docker", "image", "inspect", image]):
-        say(f"{image} was built before")
-        return image
-    if registry and succeeds(["docker", "pull", "--quiet", image]):
-        say(f"{image} was built elsewhere")
+    if _is_there(image, registry, say):
         return image
     say(f"building {image}; the first time takes some minutes …")
     show(_build("phase1_docker_api/Dockerfile", "house-price-api"))
     show(_build("phase2_k8s_cicd/Dockerfile", image, f"--build-arg=VERSION={version}"))
     return image
+
+
+def _is_there(image: str, registry: str, say: Say) -> bool:
+    """Say whether there is such an image; what a registry has under this name comes before what this machine has."""
+    if registry and succeeds(["docker", "pull", "--quiet", image]):
+        say(f"{image} is in the registry")
+        return True
+    if succeeds(["docker", "image", "inspect", image]):
+        say(f"{image} was built before")
+        return True
+    return False
 
 
 def require_version(version: str) -> None:
@@ -61,9 +69,9 @@ def build_rollcheck(registry: str, say: Say) -> str:
     sources = [path for path in sources if path.is_file() and not path.name.endswith("_test.go")]
     digest = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in sources)).hexdigest()
     image = f"{registry}/rollcheck:{digest[:12]}" if registry else f"rollcheck:{digest[:12]}"
-    if not succeeds(["docker", "image", "inspect", image]):
+    if not _is_there(image, registry, say):
         say(f"building {image} …")
-        show(["docker", "build", "--quiet", f"--tag={image}", str(ROLLCHECK)])
+        run(["docker", "build", "--quiet", f"--tag={image}", str(ROLLCHECK)])
     return image
 
 
@@ -72,28 +80,49 @@ def _build(dockerfile: str, tag: str, *arguments: str) -> list[str]:
     return ["docker", "build", f"--file={dockerfile}", f"--tag={tag}", *arguments, "."]
 
 
-def bring(image: str, cluster: Cluster, environ: Mapping[str, str], say: Say) -> None:
-    """Bring an image to the cluster's nodes, or to the registry that they pull from.
+def push(image: str, registry: str, say: Say) -> str:
+    """Bring an image to its registry, unless it is there, and give its name with the digest that it has there.
+
+    A tag that must not change its meaning is never pushed twice: registries with immutable tags refuse that.
+
+    Raises:
+        ToolError: docker is missing, or the registry does not take the image.
+
+    """
+    if not succeeds(["docker", "pull", "--quiet", image]):
+        say(f"pushing {image} …")
+        run(["docker", "push", "--quiet", image])
+    names = json.loads(run(["docker", "image", "inspect", "--format={{json .RepoDigests}}", image]))
+    repository = image.rpartition(":")[0]
+    digest = next((name.partition("@")[2] for name in names if name.startswith(f"{repository}@")), None)
+    if digest is None:
+        raise ToolError(f"{registry} took {image}, but docker knows no digest of it; try again")
+    return f"{image}@{digest}"
+
+
+def bring(image: str, cluster: Cluster, environ: Mapping[str, str], say: Say) -> str:
+    """Bring an image to the cluster's nodes, or to the registry that they pull from; give the name to ask it by.
 
     Raises:
         ClusterError: nobody said how this cluster gets its images.
         ToolError: the program that brings it failed.
 
     """
+    if registry := environ.get("REGISTRY"):
+        return push(image, registry, say)
     if command := way_to(image, cluster, environ):
         say(f"bringing {image} to {cluster.context} …")
         run(command)
+    return image
 
 
 def way_to(image: str, cluster: Cluster, environ: Mapping[str, str]) -> list[str] | None:
-    """Give the command that brings an image to the cluster, or None when it is there already.
+    """Give the command that brings an image to the nodes of a cluster, or None when it is there already.
 
     Raises:
         ClusterError: nobody said how this cluster gets its images.
 
     """
-    if environ.get("REGISTRY"):
-        return ["docker", "push", "--quiet", image]
     full = image if "/" in image else f"docker.io/library/{image}"
     if full in cluster.images():
         return None

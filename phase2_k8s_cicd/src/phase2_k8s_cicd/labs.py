@@ -6,7 +6,6 @@ What is taken away is something that the manifests state: where a lab is killed,
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 
 from phase2_k8s_cicd.asking import Question, Report
 from phase2_k8s_cicd.cluster import APP, Cluster, Object
-from phase2_k8s_cicd.deploy import LEASE_SECONDS, who
+from phase2_k8s_cicd.deploy import LEASE_SECONDS, now, who
 from phase2_k8s_cicd.errors import ClusterError
 from phase2_k8s_cicd.houses import expectations, fixed_houses
 from phase2_k8s_cicd.images import bring, build_rollcheck
@@ -64,10 +63,9 @@ def run_lab(name: str, cluster: Cluster, environ: Mapping[str, str], say: Say) -
         raise ClusterError(
             f"a lab needs all pods ready, and in namespace {cluster.namespace} they are not:  make phase2-check"
         )
-    lab, rollcheck = LABS[name], build_rollcheck(environ.get("REGISTRY", ""), say)
-    bring(rollcheck, cluster, environ, say)
-    houses = expectations(fixed_houses())
-    with only_one(cluster, f"{who(environ)} with lab {name}", LEASE_SECONDS, dt.datetime.now(dt.UTC)):
+    lab, houses = LABS[name], expectations(fixed_houses())
+    rollcheck = bring(build_rollcheck(environ.get("REGISTRY", ""), say), cluster, environ, say)
+    with only_one(cluster, f"{who(environ)} with lab {name}", LEASE_SECONDS, now):
         say(f"removing {lab.removed} …")
         question = Question(f"http://{APP}", lab.rate, 0, houses, timeout_seconds=PATIENCE_SECONDS)
         with lab.without(cluster, say), watching(cluster, rollcheck, question, say) as watch:

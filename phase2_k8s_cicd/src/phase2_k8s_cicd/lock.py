@@ -4,33 +4,53 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from phase2_k8s_cicd.cluster import Cluster
+from phase2_k8s_cicd.cluster import Cluster, Object
 from phase2_k8s_cicd.errors import ClusterError, ToolError
 
 LEASE = "house-price-rollout"
 FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+Clock = Callable[[], dt.datetime]
 
 
 @contextmanager
-def only_one(cluster: Cluster, holder: str, seconds: int, now: dt.datetime) -> Iterator[None]:
-    """Hold the lease; whoever was killed loses it after `seconds`.
+def only_one(cluster: Cluster, holder: str, seconds: float, clock: Clock) -> Iterator[None]:
+    """Hold the lease, and renew it three times in `seconds`; whoever was killed loses it after them.
 
     Raises:
         ClusterError: another rollout holds it.
 
     """
-    lease = {
+    acquired = _acquire(cluster, holder, seconds, clock())
+    done = threading.Event()
+    renewing = threading.Thread(target=_renew, args=(cluster, acquired, seconds / 3, clock, done), daemon=True)
+    renewing.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewing.join()
+        with suppress(ToolError):
+            found = cluster.get("lease", LEASE)
+            if found and found["spec"]["acquireTime"] == acquired:
+                cluster.delete(f"lease/{LEASE}")
+
+
+def _acquire(cluster: Cluster, holder: str, seconds: float, now: dt.datetime) -> str:
+    """Take the lease, or one that has expired; give the time that tells this holding from others."""
+    acquired = now.strftime(FORMAT)
+    lease: Object = {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": {"name": LEASE},
         "spec": {
             "holderIdentity": holder,
-            "leaseDurationSeconds": seconds,
-            "acquireTime": now.strftime(FORMAT),
-            "renewTime": now.strftime(FORMAT),
+            "leaseDurationSeconds": max(1, round(seconds)),
+            "acquireTime": acquired,
+            "renewTime": acquired,
         },
     }
     try:
@@ -48,15 +68,19 @@ def only_one(cluster: Cluster, holder: str, seconds: int, now: dt.datetime) -> I
                 f"If it was killed:  {end_it}"
             ) from None
         # The version that was read must still be there: of two who find it expired, one is refused.
-        lease["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]  # type: ignore[index]
+        lease["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
         cluster.kubectl("replace", "--filename=-", stdin=json.dumps(lease))
-    try:
-        yield
-    finally:
-        with suppress(ToolError):
-            found = cluster.get("lease", LEASE)
-            if found and found["spec"]["acquireTime"] == lease["spec"]["acquireTime"]:  # type: ignore[index]
-                cluster.delete(f"lease/{LEASE}")
+    return acquired
+
+
+def _renew(cluster: Cluster, acquired: str, pause_s: float, clock: Clock, done: threading.Event) -> None:
+    while not done.wait(pause_s):
+        change = [
+            {"op": "test", "path": "/spec/acquireTime", "value": acquired},  # never another's, who came after a sleep
+            {"op": "replace", "path": "/spec/renewTime", "value": clock().strftime(FORMAT)},
+        ]
+        with suppress(ToolError):  # the next time may do; two of three may fail
+            cluster.kubectl("patch", "lease", LEASE, "--type=json", f"--patch={json.dumps(change)}")
 
 
 def _time(text: str) -> dt.datetime:

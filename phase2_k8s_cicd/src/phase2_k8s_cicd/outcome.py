@@ -18,11 +18,14 @@ Result = Literal["serving", "refused", "undone", "failed"]
 class Outcome(BaseModel):
     """Refused: the old version was not touched. Undone: it is back. Failed: the old version is not sure to be back."""
 
+    action: Literal["rollout", "rollback"] = "rollout"
     result: Result
     version: str
     previous: str | None
+    image: str = ""
     reason: str
     by: str
+    run: str = ""
     started_at: dt.datetime
     seconds: float
     candidate: dict[str, Report] = {}

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -113,12 +114,16 @@ class Processes:
     @contextmanager
     def candidate(self, timeout_s: float) -> Iterator[str]:
         """Start a third process, which the gateway does not know."""
-        url = f"http://{HOST}:{self._local.candidate_port}"
-        if answering(url):
-            raise RolloutError(f"something answers at {url} already: end it, or choose another PHASE2_CANDIDATE_PORT")
+        port = self._local.candidate_port
+        url = f"http://{HOST}:{port}"
+        if is_busy(port):
+            raise RolloutError(
+                f"port {port}, where the candidate would listen, is held by another program: end it, or choose a free "
+                "one:  PHASE2_CANDIDATE_PORT=… make rollout"
+            )
         log = self._local.run_folder / "candidate.log"
         with log.open("wb") as output:
-            process = _serve(self._local.candidate_port, self.version, output)
+            process = _serve(port, self.version, output)
             try:
                 wait_until_ready(url, process, timeout_s)
                 yield url
@@ -212,6 +217,12 @@ def build_rollcheck_binary(local: Local) -> Path:
     binary = local.run_folder / "rollcheck"
     run(["go", "build", "-C", str(ROOT / "phase2_k8s_cicd" / "rollcheck"), "-o", str(binary), "."])
     return binary
+
+
+def is_busy(port: int) -> bool:
+    """Say whether a program listens on a port of this machine, whatever it answers."""
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
 
 
 def answering(url: str) -> str | None:
