@@ -83,6 +83,9 @@ runtime_option = click.option(
     show_default=True,
     help="A cluster, or two processes.",
 )
+forward_option = click.option(
+    "--only-forward", is_flag=True, envvar="ONLY_FORWARD", help="Do nothing where a newer commit serves already."
+)
 yes_option = click.option("--yes", is_flag=True, envvar="YES", help="Do not ask before changing a cluster elsewhere.")
 
 
@@ -92,7 +95,10 @@ yes_option = click.option("--yes", is_flag=True, envvar="YES", help="Do not ask 
 @context_option
 @yes_option
 @runtime_option
-def rollout(version: str | None, overlay: str, context: str | None, yes: bool, runtime: str) -> None:
+@forward_option
+def rollout(
+    version: str | None, overlay: str, context: str | None, yes: bool, runtime: str, only_forward: bool
+) -> None:
     """Build a version, try it beside the old one, and replace the old one if it passes.
 
     It is undone when an answer is lost; the reason is printed, and kept in reports/rollout and as an event on
@@ -102,16 +108,23 @@ def rollout(version: str | None, overlay: str, context: str | None, yes: bool, r
       phase2 rollout --version v2
       REGISTRY=123456789012.dkr.ecr.eu-west-1.amazonaws.com YES=1 phase2 rollout --overlay prod --version v2
     """
+    from phase2_k8s_cicd.cluster import version_of
     from phase2_k8s_cicd.deploy import deploy, deploy_processes
+    from phase2_k8s_cicd.pipeline import give, overtaken_by
 
     # A rollout that is told to stop undoes what it began, as at Ctrl-C.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     if runtime == "process":
-        _tell(deploy_processes(version, _say))
+        _tell(deploy_processes(version, _say), overlay)
         return
     cluster = _chosen(overlay, context, yes)
-    _tell(deploy(cluster, version, os.environ, _say))
+    serving = cluster.serving() if only_forward else None
+    if serving and overtaken_by(version_of(serving)):
+        give(os.environ, result="overtaken")
+        click.echo(f"✓ nothing to do: {version_of(serving)} serves, and came after this; to go back:  make rollback")
+        return
+    _tell(deploy(cluster, version, os.environ, _say), overlay)
 
 
 @cli.command()
@@ -123,7 +136,7 @@ def rollback(overlay: str, context: str | None, yes: bool) -> None:
     from phase2_k8s_cicd.deploy import go_back
 
     cluster = _chosen(overlay, context, yes)
-    _tell(go_back(cluster, os.environ, _say))
+    _tell(go_back(cluster, os.environ, _say), overlay)
 
 
 @cli.command()
@@ -159,6 +172,7 @@ def image(version: str | None, registry: str, to_registry: bool) -> None:
     """
     from phase2_k8s_cicd.deploy import version_here
     from phase2_k8s_cicd.images import build_rollcheck, build_service, push
+    from phase2_k8s_cicd.pipeline import give_image
 
     if to_registry and not registry:
         raise click.ClickException("push where? Say REGISTRY=host/name")
@@ -166,6 +180,7 @@ def image(version: str | None, registry: str, to_registry: bool) -> None:
     if to_registry:
         push(build_rollcheck(registry, _say), registry, _say)
         built = push(built, registry, _say)
+    give_image(os.environ, built)
     click.echo(built)
 
 
@@ -248,9 +263,12 @@ def _chosen(overlay: str, context: str | None, yes: bool) -> Cluster:
     return cluster
 
 
-def _tell(outcome: Outcome) -> None:
+def _tell(outcome: Outcome, overlay: str) -> None:
     """Print the outcome, keep all of it, and end with 1 when it is not the one that was asked for."""
+    from phase2_k8s_cicd.pipeline import give_outcome
+
     path = outcome.write(REPORTS)
+    give_outcome(os.environ, outcome, overlay)
     if outcome.result == "serving":
         click.echo(f"✓ {outcome.version} serves: {outcome.reason}\n  all of it: {path}")
         return

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from phase1_docker_api.settings import Settings, load_settings
 
 from phase2_k8s_cicd import history, pods
-from phase2_k8s_cicd.asking import Question
+from phase2_k8s_cicd.asking import Question, Report
 from phase2_k8s_cicd.cluster import APP, Cluster, version_of
 from phase2_k8s_cicd.errors import Phase2Error, RolloutError, ToolError
 from phase2_k8s_cicd.houses import expectations, fixed_houses
@@ -109,7 +109,7 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
         Phase2Error: there is nothing to go back to, it does not become ready, or a rollout is under way.
 
     """
-    plan, by = Plan(), who(environ)
+    plan, by, why = Plan(), who(environ), environ.get("REASON", "").strip()
     rollcheck = bring(build_rollcheck(environ.get("REGISTRY", ""), say), cluster, environ, say)
     started_at, started = now(), time.monotonic()
     with only_one(cluster, f"{by} with a rollback", LEASE_SECONDS, now):
@@ -124,7 +124,7 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
             result="failed" if found.lost else "serving",
             version=back,
             previous=gone,
-            reason=found.why_lost() if found.lost else f"in place of {gone}, asked {found.requests} times, 0 lost",
+            reason=f"{f'{why}: ' if why else ''}{_how_it_went(found, gone)}",
             by=by,
             run=history.run_of(environ),
             started_at=started_at,
@@ -133,6 +133,10 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
         )
         _record(outcome, cluster, say)
     return outcome
+
+
+def _how_it_went(found: Report, gone: str) -> str:
+    return found.why_lost() if found.lost else f"in place of {gone}, asked {found.requests} times, 0 lost"
 
 
 def _record(outcome: Outcome, cluster: Cluster, say: Say) -> None:

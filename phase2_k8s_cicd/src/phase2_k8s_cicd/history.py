@@ -48,7 +48,9 @@ def read(cluster: Cluster) -> list[Outcome]:
 
 
 def run_of(environ: Mapping[str, str]) -> str:
-    """Give the address of the pipeline's run, or nothing when a person typed the command."""
+    """Give the address of the pipeline's run (RUN_URL where it is not GitHub's), or nothing when a person typed it."""
+    if url := environ.get("RUN_URL"):
+        return url
     names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
     server, repository, run = (environ.get(name, "") for name in names)
     return f"{server}/{repository}/actions/runs/{run}" if run else ""

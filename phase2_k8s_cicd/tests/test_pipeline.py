@@ -1,0 +1,107 @@
+"""Room: pipeline. What later steps and whoever looks at a run are told; and an old run brings no old version back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import phase2_k8s_cicd.tools
+import pytest
+from phase2_k8s_cicd.asking import Report
+from phase2_k8s_cicd.outcome import Outcome
+from phase2_k8s_cicd.pipeline import give_image, give_outcome, overtaken_by, summary
+
+NAME, DIGEST = "127.0.0.1:5180/houses/house-price-service", f"sha256:{'a' * 64}"
+
+
+def report(**fields: Any) -> Report:
+    found = {"url": "", "started_at": "", "seconds": 8, "requests": 1200, "ok": 1200, "lost": 0, "p50_ms": 3.14}
+    return Report(**found | {"p99_ms": 9, "max_ms": 9, "versions": {}, "lost_by_kind": {}, "losses": []} | fields)
+
+
+def outcome(**fields: Any) -> Outcome:
+    known: dict[str, Any] = {"result": "serving", "version": "v2", "previous": "v1", "reason": "asked 1,200 times"}
+    return Outcome(**known | {"by": "ani", "started_at": dt.datetime(2026, 1, 1), "seconds": 61.4} | fields)
+
+
+def test_later_steps_get_the_parts_of_a_pushed_image(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+
+    give_image({"GITHUB_OUTPUT": str(output)}, f"{NAME}:v2@{DIGEST}")
+
+    given = dict(line.split("=", 1) for line in output.read_text().splitlines())
+    assert given == {
+        "image": f"{NAME}:v2@{DIGEST}",
+        "name": NAME,
+        "version": "v2",
+        "digest": DIGEST,
+        "reference": f"{NAME}@{DIGEST}",
+    }
+
+
+def test_an_image_that_is_only_built_has_no_digest_to_give(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+
+    give_image({"GITHUB_OUTPUT": str(output)}, f"{NAME}:v2")
+
+    assert output.read_text() == f"image={NAME}:v2\n"
+
+
+def test_the_summary_says_who_brought_what_and_what_callers_saw(tmp_path: Path) -> None:
+    page, output = tmp_path / "page", tmp_path / "output"
+    environ = {"GITHUB_STEP_SUMMARY": str(page), "GITHUB_OUTPUT": str(output)}
+
+    give_outcome(environ, outcome(candidate={"new": report(requests=200)}, watch=report()), "dev")
+
+    text = page.read_text()
+    assert "### ✓ rollout of v2 in dev: serving\n" in text
+    assert "| by | ani |" in text
+    assert "| candidate, new version | 200 | 0 | 3.1 ms | 9.0 ms |" in text
+    assert "| callers meanwhile | 1,200 | 0 | 3.1 ms | 9.0 ms |" in text
+    assert output.read_text() == "result=serving\n"
+
+
+def test_the_summary_of_a_refusal_stays_one_table_and_says_what_serves() -> None:
+    text = summary(outcome(result="refused", reason="price 1 | not 2\nsecond line"), "prod")
+
+    assert text.startswith("### ✗ rollout of v2 in prod: refused; v1 serves as before\n")
+    assert "| reason | price 1 \\| not 2 second line |\n" in text
+
+
+def test_nothing_is_written_when_a_person_typed_it() -> None:
+    give_outcome({}, outcome(), "dev")
+
+
+@pytest.fixture
+def commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """An old, the present and a newer commit of a repository, and one of a branch beside."""
+    names = {f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=tmp_path, env=os.environ | names, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    git("init", "--quiet")
+    found = []
+    for number in range(3):
+        git("commit", "--quiet", "--allow-empty", "-m", str(number))
+        found.append(git("rev-parse", "--short=12", "HEAD"))
+    git("checkout", "--quiet", found[0])
+    git("commit", "--quiet", "--allow-empty", "-m", "beside")
+    found.append(git("rev-parse", "--short=12", "HEAD"))
+    git("checkout", "--quiet", found[1])
+    monkeypatch.setattr(phase2_k8s_cicd.tools, "ROOT", tmp_path)
+    return found
+
+
+def test_only_a_commit_that_came_after_overtakes(commits: list[str]) -> None:
+    old, present, newer, beside = commits
+
+    assert overtaken_by(newer) == newer
+    assert overtaken_by(f"{newer}-0123abcd") == f"{newer}-0123abcd"
+    for other in (None, old, present, f"{present}-0123abcd", beside, "v2", "0123456789ab"):
+        assert overtaken_by(other) is None, other
