@@ -9,4 +9,7 @@ rm -rf .run models reports .pytest_cache .mypy_cache .ruff_cache .hypothesis pha
 find . -name __pycache__ -type d -not -path './.venv/*' -not -path './.tools/*' -prune -exec rm -rf {} +
 if [ "${ALL:-}" = 1 ]; then
     rm -rf .venv .tools .bench
+    echo "✓ clean, as freshly cloned but for your own changes"
+else
+    echo "✓ clean: nothing runs; models, reports and logs are gone, .venv and downloads stay (make clean ALL=1: those too)"
 fi

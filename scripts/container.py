@@ -42,8 +42,9 @@ class Container:
         if self.url:
             print(f"• {self.folder} is already running at {self.url}")
             return
-        table = ports.of_phase(self.folder, ports.read_table(self.root))
-        stack.refuse_busy(table)
+        every = ports.read_table(self.root)
+        table = ports.of_phase(self.folder, every)
+        stack.refuse_busy(table, every)
         self.build()
         self.down()  # one that has ended still holds the name
         try:
@@ -81,6 +82,12 @@ class Container:
         """Say where it answers, if it runs."""
         address = docker("port", self.name, "5000/tcp").stdout.strip()
         return f"http://{address}" if address else None
+
+    def table(self) -> dict[str, int]:
+        """Say where to ask it: on the port it was started on, while it runs."""
+        table = ports.of_phase(self.folder, ports.read_table(self.root))
+        running = {next(iter(table)): int(self.url.rpartition(":")[2])} if self.url else {}
+        return ports.in_use(table, running)
 
     def holds(self, port: int) -> bool:
         """Say whether it runs and the port is its own."""
@@ -148,7 +155,7 @@ def require_engine() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; 1 when it could not be done."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("verb", choices=["build", "up", "down", "logs"])
+    parser.add_argument("verb", choices=["build", "up", "down", "logs", "ports"])
     parser.add_argument("phase", nargs="?", help="a phase's folder; down without one means all")
     parser.add_argument("--no-follow", action="store_true", help="logs: print the end of the log and return")
     parser.add_argument("--root", type=Path, default=ports.ROOT, help="the folder that holds ports.env and the phases")
@@ -181,6 +188,8 @@ def _do(verb: str, container: Container, follow: bool) -> None:
             print(f"✓ {container.folder} is stopped" if container.down() else f"• {container.folder} was not running")
         case "logs":
             container.logs(follow)
+        case "ports":
+            stack.print_ports(container.table())
 
 
 if __name__ == "__main__":

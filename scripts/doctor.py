@@ -19,6 +19,31 @@ from container import Container
 
 GIB = 1024**3
 NEEDED_GIB = 2.0
+# What a part of the course needs and the rest does without: how it tells its version, which part, where it comes from.
+EXTRAS = {
+    "go": ("go version", "phase 2 as processes, and rollcheck", "https://go.dev/doc/install"),
+    "docker": (
+        "docker version --format {{.Server.Version}}",
+        "phase 1 with RUNTIME=docker, and phase 2 on a cluster",
+        "start it, or first:  https://docs.docker.com/get-docker/",
+    ),
+    "docker buildx": (
+        "docker buildx version",
+        "building images, from Docker 23 on",
+        "https://docs.docker.com/go/buildx/",
+    ),
+    "kubectl": (
+        "kubectl version --client",
+        "phase 2 on a cluster, and its exercises 1 and 3",
+        "https://kubernetes.io/docs/tasks/tools/",
+    ),
+    "kind": (
+        "kind version",
+        "phase 2 on a cluster that make cluster-up makes",
+        "https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
+    ),
+    "terraform": ("terraform version", "phase 2 in AWS", "https://developer.hashicorp.com/terraform/install"),
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +83,13 @@ def check_tool(name: str, package: str) -> Finding:
     if shown:
         return Finding("✓", f"{name}: {shown}")
     return Finding("✗", f"{name} is not installed", install(package, None))
+
+
+def check_extra(name: str, command: str, part: str, remedy: str) -> Finding:
+    """Without it a part of the course cannot be run, and all else can."""
+    if shown := first_line(command.split()):
+        return Finding("✓", f"{name}: {shown}")
+    return Finding("–", f"{name} does not answer; needed for {part}", remedy)
 
 
 def check_uv(root: Path) -> Finding:
@@ -113,16 +145,16 @@ def check_ports(root: Path) -> list[Finding]:
         table = ports.read_table(root)
     except ValueError as error:
         return [Finding("✗", str(error), "correct it in ports.env or in your environment")]
-    return [check_port(name, port, ours=_is_ours(name, port, root)) for name, port in table.items()]
+    return [check_port(name, port, table, ours=_is_ours(name, port, root)) for name, port in table.items()]
 
 
-def check_port(name: str, port: int, ours: bool = False) -> Finding:
+def check_port(name: str, port: int, table: dict[str, int], ours: bool = False) -> Finding:
     """A port held by a stranger stops a phase from starting."""
     if not ports.is_busy(port):
         return Finding("✓", f"port {port} is free ({name})")
     if ours:
         return Finding("✓", f"port {port} is in use by our own service ({name})")
-    return Finding("✗", f"port {port} is taken ({name})", ports.how_to_free(name, port, platform.system()))
+    return Finding("✗", f"port {port} is taken ({name})", ports.how_to_free(name, port, platform.system(), table))
 
 
 def memory_bytes() -> int | None:
@@ -189,6 +221,8 @@ def main(arguments: list[str] | None = None) -> int:
     argparse.ArgumentParser(description=__doc__).parse_args(arguments)
     findings = examine(ports.ROOT)
     print(*findings, sep="\n")
+    print("\nThat is all that phase 1 needs. Parts of the course need more:")
+    print(*(check_extra(name, *how) for name, how in EXTRAS.items()), sep="\n")
     wrong = sum(finding.mark == "✗" for finding in findings)
     print(f"\n{wrong} to put right first." if wrong else "\nReady. Next:  make demo")
     return 1 if wrong else 0

@@ -16,14 +16,16 @@ def read_table(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> di
     """Read `ports.env`; the environment wins, and PORT stands for PHASE1_API_PORT.
 
     Raises:
-        ValueError: a port is not a number from 1 to 65535.
+        ValueError: a port is not a number from 1 to 65535, or two services would have the same one.
     """
     lines = (root / "ports.env").read_text(encoding="utf-8").splitlines()
     table = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    table.update({name: environ[name] for name in table if environ.get(name)})
-    if "PHASE1_API_PORT" in table and environ.get("PORT"):
-        table["PHASE1_API_PORT"] = environ["PORT"]
-    return {name: _port(name, value) for name, value in table.items()}
+    read = {name: _port(name, _chosen(name, environ) or value) for name, value in table.items()}
+    owners: dict[int, str] = {}
+    for name, port in read.items():
+        if (owner := owners.setdefault(port, name)) != name:
+            raise ValueError(f"{owner} and {name} are both {port}: each needs a port of its own")
+    return read
 
 
 def of_phase(folder: str, table: Mapping[str, int]) -> dict[str, int]:
@@ -31,6 +33,13 @@ def of_phase(folder: str, table: Mapping[str, int]) -> dict[str, int]:
     match = re.match(r"phase\d+", folder)
     prefix = f"{match.group().upper()}_" if match else ""
     return {name: port for name, port in table.items() if prefix and name.startswith(prefix)}
+
+
+def in_use(
+    table: Mapping[str, int], running: Mapping[str, int], environ: Mapping[str, str] = os.environ
+) -> dict[str, int]:
+    """Say where to ask a phase: where it runs, else as its table says; a port that the environment names wins."""
+    return {name: port if _chosen(name, environ) else running.get(name, port) for name, port in table.items()}
 
 
 def is_busy(port: int) -> bool:
@@ -51,14 +60,20 @@ def is_busy(port: int) -> bool:
     return False
 
 
-def how_to_free(name: str, port: int, system: str) -> str:
-    """Say what helps when another program holds the port."""
+def how_to_free(name: str, port: int, system: str, table: Mapping[str, int]) -> str:
+    """Say what helps when another program holds the port; what is proposed is free, and nobody's in the table."""
     elsewhere = "PORT" if name == "PHASE1_API_PORT" else name
-    choose = f"choose another:  {elsewhere}={port + 1} make …   (see who holds it:  lsof -nP -i :{port})"
+    others = (*range(port + 1, 65536), *range(1024, port))
+    free = next(other for other in others if other not in table.values() and not is_busy(other))
+    choose = f"choose another:  {elsewhere}={free} make …   (see who holds it:  lsof -nP -i :{port})"
     if system == "Darwin" and port in (5000, 7000):
         settings = "System Settings > General > AirDrop & Handoff"
         return f"often AirPlay Receiver: switch it off in {settings}, or {choose}"
     return choose
+
+
+def _chosen(name: str, environ: Mapping[str, str]) -> str | None:
+    return (environ.get("PORT") if name == "PHASE1_API_PORT" else None) or environ.get(name)
 
 
 def _port(name: str, value: str) -> int:

@@ -78,13 +78,14 @@ class Phase:
         """
         self.run.mkdir(parents=True, exist_ok=True)
         with self._one_at_a_time():
-            table = ports.of_phase(self.folder, ports.read_table(self.root))
+            every = ports.read_table(self.root)
+            table = ports.of_phase(self.folder, every)
             if self.is_running():
                 self._refuse_other(table)
                 print(f"• {self.folder} is already running at {self.url}")
                 return
             self.down()  # a stale state may still name living children
-            refuse_busy(table)
+            refuse_busy(table, every)
             print(f"• starting {self.folder} …", flush=True)
             supervisor = self._start(table)
             try:
@@ -100,6 +101,12 @@ class Phase:
             raise StackError(
                 f"{self.folder} runs at {self.url} already; to move it, first: make {self.folder.split('_')[0]}-down"
             )
+
+    def table(self) -> dict[str, int]:
+        """Say where to ask it: on the ports it was started on, while it runs."""
+        state = self._state()
+        running = state.ports if state and self.is_running() else {}
+        return ports.in_use(ports.of_phase(self.folder, ports.read_table(self.root)), running)
 
     def down(self) -> bool:
         """Stop what `up` started, and nothing else; say whether there was something to stop."""
@@ -264,8 +271,8 @@ def wait_until_gone(processes: list[Process], seconds: float) -> list[Process]:
         time.sleep(0.05)
 
 
-def refuse_busy(table: dict[str, int]) -> None:
-    """Name the first port of the table that another program holds, and what helps.
+def refuse_busy(table: dict[str, int], every: dict[str, int]) -> None:
+    """Name the first port of a phase's table that another program holds, and one that helps, which is none of `every`.
 
     Raises:
         StackError: a port is held, or the table names none.
@@ -274,7 +281,7 @@ def refuse_busy(table: dict[str, int]) -> None:
         raise StackError("ports.env names no port for this phase")
     for name, port in table.items():
         if ports.is_busy(port):
-            advice = ports.how_to_free(name, port, platform.system())
+            advice = ports.how_to_free(name, port, platform.system(), every)
             raise StackError(f"port {port} ({name}) is held by another program.\n  {advice}")
 
 
@@ -299,6 +306,11 @@ def print_next_steps(folder: str, url: str) -> None:
 """)
 
 
+def print_ports(table: dict[str, int]) -> None:
+    """Print the ports as words for `env`."""
+    print(*(f"{name}={port}" for name, port in table.items()))
+
+
 def _down(phase: Phase) -> None:
     print(f"✓ {phase.folder} is stopped" if phase.down() else f"• {phase.folder} was not running")
 
@@ -306,6 +318,8 @@ def _down(phase: Phase) -> None:
 def _logs(phase: Phase, follow: bool) -> None:
     if not phase.log.exists():
         raise StackError(f"{phase.folder} has no log yet: make {phase.folder.split('_')[0]}-up")
+    if not phase.is_running():
+        print(f"• {phase.folder} is not running; the end of what it said last:", file=sys.stderr, flush=True)
     for text in phase.follow() if follow else [phase.tail()]:
         print(text, end="", flush=True)
 
@@ -317,12 +331,12 @@ def _status(phase: Phase) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; 1 when it could not be done."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("verb", choices=["up", "down", "logs", "status"])
+    parser.add_argument("verb", choices=["up", "down", "logs", "status", "ports"])
     parser.add_argument("phase", nargs="?", help="a phase's folder; down and status without one mean all")
     parser.add_argument("--no-follow", action="store_true", help="logs: print the end of the log and return")
     parser.add_argument("--root", type=Path, default=ports.ROOT, help="the folder that holds ports.env and the phases")
     chosen = parser.parse_args(arguments)
-    if chosen.verb in ("up", "logs") and not chosen.phase:
+    if chosen.verb in ("up", "logs", "ports") and not chosen.phase:
         parser.error(f"{chosen.verb} needs a phase's folder")
     known = [path.parent.name for path in sorted((chosen.root / ".run").glob("*/log"))]
     try:
@@ -338,6 +352,8 @@ def main(arguments: list[str] | None = None) -> int:
                     _logs(phase, follow=not chosen.no_follow)
                 case "status":
                     _status(phase)
+                case "ports":
+                    print_ports(phase.table())
     except (StackError, ValueError) as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1

@@ -131,6 +131,49 @@ def test_up_on_another_port_says_where_the_first_runs_instead_of_claiming_succes
     assert "make phase1-down" in second.stderr
 
 
+def test_the_ports_are_those_it_was_started_on_while_it_runs_and_who_names_one_is_obeyed(course: Course) -> None:
+    started_on = free_port()
+    course.stack("up", "phase1_try", PORT=str(started_on))
+
+    running = course.stack("ports", "phase1_try").stdout
+    named = course.stack("ports", "phase1_try", PHASE1_API_PORT="6001").stdout
+    course.stack("down", "phase1_try")
+    stopped = course.stack("ports", "phase1_try").stdout
+
+    assert running == f"PHASE1_API_PORT={started_on}\n"
+    assert named == "PHASE1_API_PORT=6001\n"
+    assert stopped == f"PHASE1_API_PORT={course.port}\n"
+
+
+@pytest.mark.parametrize("target", ["phase1-check", "phase2-check", "rollout"])
+def test_make_looks_at_the_ports_of_what_runs(target: str) -> None:
+    command = ["make", "--dry-run", target, "RUNTIME=process"]
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert "ports=$(" in planned.stdout
+    assert f"scripts/stack.py ports {'phase1_docker_api' if '1' in target else 'phase2_k8s_cicd'}" in planned.stdout
+
+
+@pytest.mark.parametrize("target", ["phase2-up", "phase2-check", "phase2-logs", "phase2-down", "rollout", "rollback"])
+def test_a_runtime_that_phase_2_does_not_have_is_named(target: str) -> None:
+    done = subprocess.run(["make", "--dry-run", target, "RUNTIME=foo"], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode
+    assert "RUNTIME=foo: phase 2 runs as k8s or process" in done.stderr
+
+
+def test_the_logs_of_what_was_stopped_are_not_taken_for_those_of_a_service(course: Course) -> None:
+    course.stack("up", "phase1_try")
+    running = course.stack("logs", "phase1_try", "--no-follow")
+    course.stack("down", "phase1_try")
+    stopped = course.stack("logs", "phase1_try")
+
+    assert "the service starts" in running.stdout
+    assert running.stderr == ""
+    assert "the service starts" in stopped.stdout
+    assert "is not running" in stopped.stderr
+
+
 def test_down_is_content_when_nothing_runs(course: Course) -> None:
     down = course.stack("down", "phase1_try")
 
@@ -166,7 +209,18 @@ def test_a_port_held_by_another_program_is_named_with_a_way_out(course: Course, 
 
     assert up.returncode == 1
     assert f"port {port} (PHASE1_API_PORT) is held by another program" in up.stderr
-    assert f"PORT={port + 1}" in up.stderr
+    assert re.search(r" PORT=\d+ make", up.stderr)
+
+
+def test_a_port_that_is_proposed_is_free_and_no_other_services(stranger: socket.socket) -> None:
+    held = stranger.getsockname()[1]
+
+    advice = ports.how_to_free("PHASE2_A_PORT", held, "Linux", {"PHASE2_A_PORT": held, "PHASE2_B_PORT": held + 1})
+    beside = ports.how_to_free("PHASE2_A_PORT", held - 1, "Linux", {"PHASE2_A_PORT": held - 1})
+
+    assert re.search(r"PHASE2_A_PORT=\d+ make", advice)
+    assert f"PHASE2_A_PORT={held + 1} " not in advice
+    assert f"PHASE2_A_PORT={held} " not in beside
 
 
 def test_a_stranger_with_a_remembered_pid_is_left_alone(course: Course) -> None:
@@ -228,11 +282,11 @@ def test_the_children_of_children_are_found() -> None:
 def test_the_doctor_tells_a_taken_port_from_a_free_one(stranger: socket.socket) -> None:
     taken = stranger.getsockname()[1]
 
-    assert doctor.check_port("PHASE1_API_PORT", free_port()).mark == "✓"
-    assert doctor.check_port("PHASE1_API_PORT", taken, ours=True).mark == "✓"
-    finding = doctor.check_port("PHASE1_API_PORT", taken)
+    assert doctor.check_port("PHASE1_API_PORT", free_port(), {}).mark == "✓"
+    assert doctor.check_port("PHASE1_API_PORT", taken, {}, ours=True).mark == "✓"
+    finding = doctor.check_port("PHASE1_API_PORT", taken, {})
     assert finding.mark == "✗"
-    assert f"PORT={taken + 1}" in finding.remedy
+    assert re.search(r" PORT=\d+ make", finding.remedy)
 
 
 def test_the_doctor_knows_the_service_that_is_ours(course: Course) -> None:
@@ -245,8 +299,8 @@ def test_the_doctor_knows_the_service_that_is_ours(course: Course) -> None:
 
 
 def test_on_macos_the_doctor_points_at_airplay() -> None:
-    assert "AirPlay" in ports.how_to_free("PHASE1_API_PORT", 5000, "Darwin")
-    assert "AirPlay" not in ports.how_to_free("PHASE1_API_PORT", 5000, "Linux")
+    assert "AirPlay" in ports.how_to_free("PHASE1_API_PORT", 5000, "Darwin", {})
+    assert "AirPlay" not in ports.how_to_free("PHASE1_API_PORT", 5000, "Linux", {})
 
 
 @pytest.mark.parametrize(
@@ -260,6 +314,8 @@ def test_on_macos_the_doctor_points_at_airplay() -> None:
         (doctor.check_memory(None), "!"),
         (doctor.check_memory(2 * 2**30 - 2**26), "✓"),
         (doctor.check_tool("no-such-tool", "no-such-package"), "✗"),
+        (doctor.check_extra("no-such-tool", "no-such-tool version", "phase 9", "https://example.com"), "–"),
+        (doctor.check_extra("git", "git --version", "all phases", "https://example.com"), "✓"),
     ],
 )
 def test_the_doctor_draws_the_line_where_it_says(finding: doctor.Finding, mark: str) -> None:
@@ -273,6 +329,13 @@ def test_the_environment_overrides_the_table_of_ports(course: Course) -> None:
     assert ports.read_table(course.root, {"PORT": "6002"}) == {"PHASE1_API_PORT": 6002}
     with pytest.raises(ValueError, match="from 1 to 65535"):
         ports.read_table(course.root, {"PORT": "http"})
+
+
+def test_two_services_with_one_port_are_refused_by_their_names(course: Course) -> None:
+    (course.root / "ports.env").write_text("PHASE2_A_PORT=6001\nPHASE2_B_PORT=6002\n")
+
+    with pytest.raises(ValueError, match="PHASE2_A_PORT and PHASE2_B_PORT are both 6001"):
+        ports.read_table(course.root, {"PHASE2_B_PORT": "6001"})
 
 
 def test_make_help_lists_every_target() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from phase1_docker_api.check import (
     RESTART,
     WRONG,
+    changed_since,
     check_phase,
     compared_with_offline,
     errors_explained,
@@ -87,6 +89,21 @@ def test_a_file_that_the_model_was_not_trained_on_proves_nothing(
 
     assert [f.holds for f in findings] == [False, False]
     assert "--sales FILE" in findings[0].hint
+
+
+def test_code_that_was_changed_after_the_service_started_is_named(tmp_path: Path) -> None:
+    started = tmp_path / "state.json"
+    started.write_text('{"ports": {"PHASE1_API_PORT": 5001}}')
+
+    assert list(changed_since(started, 5001)) == []
+    os.utime(started, (0, 0))
+    [finding] = changed_since(started, 5001)
+
+    assert finding.holds is None
+    assert ".py in your folder" in finding.seen
+    assert finding.hint == RESTART
+    assert list(changed_since(started, 5000)) == [], "make did not start that one"
+    assert list(changed_since(tmp_path / "nothing", 5001)) == []
 
 
 def test_a_price_that_is_served_otherwise_is_found(
@@ -165,5 +182,8 @@ def test_an_image_that_answers_gets_its_tick_and_its_container_is_stopped(
     calls = fake_docker(tmp_path, f"case $1 in run) echo c0ffee;; port) echo {address};; esac")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
-    assert image_runs(IMAGE).holds is True
+    finding = image_runs(IMAGE)
+
+    assert finding.holds is True
+    assert "run in a container just for this" in finding.seen
     assert "rm --force c0ffee" in calls.read_text()

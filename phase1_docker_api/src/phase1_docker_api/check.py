@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shutil
 import subprocess
 import time
@@ -24,6 +25,9 @@ from phase1_docker_api.schemas import Estimate, House
 JSON = {"Content-Type": "application/json"}
 SEED_REQUEST = {"land_area_sqft": 5000, "bedrooms": 3}
 HELD_OUT = 200
+# What `make phase1-up` writes once the service is ready.
+STARTED = Path(".run/phase1_docker_api/state.json")
+CODE = Path(__file__).parent
 # What chance and a slowly moving market do to the coverage of a quarter's sales.
 COVERAGE_TOLERANCE = 0.04
 START = "make phase1-up   (on another port: make phase1-check PORT=5001)"
@@ -53,6 +57,7 @@ def check_phase(url: str, model_path: Path, sales_file: Path, image: str) -> Ite
         ready = service_ready(client)
         yield ready
         if ready.holds:
+            yield from changed_since(STARTED, client.base_url.port)
             yield seed_answered(client)
             yield errors_explained(client)
             yield from compared_with_offline(client, model_path, sales_file)
@@ -75,6 +80,19 @@ def service_ready(client: httpx.Client) -> Finding:
     if not served:
         return Finding(name, False, f"/readyz says {answer.status_code}", "make phase1-logs")
     return Finding(name, True, f"ready at {client.base_url}, serves {served}")
+
+
+def changed_since(started: Path, port: int | None) -> Iterator[Finding]:
+    """Name the code that is newer than the service on this port, if make started it there: that code does not run."""
+    try:
+        if port not in json.loads(started.read_text())["ports"].values():
+            return
+    except (OSError, ValueError, KeyError):
+        return
+    newest = max(CODE.rglob("*.py"), key=lambda path: path.stat().st_mtime)
+    if newest.stat().st_mtime > started.stat().st_mtime:
+        seen = f"the service is older than {newest.name} in your folder: what is looked at is the code from before"
+        yield Finding("code", None, seen, RESTART)
 
 
 def seed_answered(client: httpx.Client) -> Finding:
@@ -161,8 +179,9 @@ def image_runs(image: str) -> Finding:
         if not url:
             return Finding(name, False, f"{image} did not start: {words}", f"docker run --rm --read-only {image}")
         seen = _first_answer(url)
+        told = f"{image}, run in a container just for this, {seen}"
     hint = f"docker run --rm --read-only --publish 127.0.0.1:5001:5000 {image}"
-    return Finding(name, seen.startswith("answers"), f"{image} {seen}", hint)
+    return Finding(name, seen.startswith("answers"), told, hint)
 
 
 @contextmanager

@@ -308,7 +308,7 @@ def serve(**options: Any) -> None:
     "--port",
     type=click.IntRange(1, 65535),
     default=5000,
-    envvar=["PORT", "PHASE1_API_PORT", "HOUSE_PORT"],
+    envvar=["PORT", "HOUSE_PORT", "PHASE1_API_PORT"],
     show_default=True,
     help="Where the service listens; PORT in the environment says so too.",
 )
@@ -330,6 +330,8 @@ def check(
     as_json: bool,
 ) -> None:
     """Look at your own running phase: ✓ or ✗ a line, and what helps; – is what cannot be looked at here.
+
+    An image that is there is run in a container for a moment, on a port of its own.
 
     Ends with 0 when no line of the phase is ✗. Exercises count only when asked for by number.
 
