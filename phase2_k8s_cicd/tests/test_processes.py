@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 from phase1_docker_api.launch import free_port
 from phase2_k8s_cicd.asking import Question
 from phase2_k8s_cicd.check import check_processes
+from phase2_k8s_cicd.errors import RolloutError
 from phase2_k8s_cicd.houses import expectations, fixed_houses
 from phase2_k8s_cicd.processes import HOST, Local, Processes, answering, build_rollcheck_binary
 from phase2_k8s_cicd.rollout import Plan, Rollout
@@ -71,6 +73,20 @@ def test_a_rolling_update_of_two_processes_loses_nothing_and_a_bad_model_does_no
         Rollout(Processes(local, "v3", rollcheck), "v3", Plan(), said.append).run(expectations(houses), expected)
 
     assert answering(place.url) == "v2"
+
+
+def test_a_candidates_port_that_somebody_holds_is_named_whatever_answers_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as stranger:
+        stranger.bind((HOST, 0))
+        stranger.listen()  # and never answers
+        port = stranger.getsockname()[1]
+        monkeypatch.setenv("PHASE2_CANDIDATE_PORT", str(port))
+        place = Processes(Local(gateway_port=free_port(), run_folder=tmp_path), "v2", Path("rollcheck"))
+
+        with pytest.raises(RolloutError, match=f"port {port}, .* PHASE2_CANDIDATE_PORT="), place.candidate(5):
+            pass
 
 
 def test_the_check_believes_two_sound_replicas_and_finds_one_of_another_version(local: Local, tmp_path: Path) -> None:
