@@ -1,0 +1,178 @@
+"""Run a workflow of a commit by act: programs of this computer instead of a runner, stand-ins instead of actions."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from phase2_k8s_cicd.errors import Phase2Error
+from phase2_k8s_cicd.rehearsal.progress import Progress
+from phase2_k8s_cicd.rehearsal.runs import Run
+from phase2_k8s_cicd.tools import ROOT, run
+
+HOME = ROOT / ".tools" / "act"
+LOCK = ROOT / "requirements-act.txt"
+STAND_INS = ROOT / "phase2_k8s_cicd" / "rehearsal"
+REPOSITORY = "rehearsal/house-prices"
+ACTION = re.compile(r"uses: ([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
+# Younger than the newest act: where called workflows lie, and how long a queue of waiting jobs may get.
+UNKNOWN_TO_ACT = ((re.compile(r"uses: \$/"), "uses: ./"), (re.compile(r"^ +queue: max\n", re.MULTILINE), ""))
+# What a make around this one was told is not meant for those inside.
+OURS = {
+    "COMMIT",
+    "WORKTREE",
+    "WORKFLOW",
+    "JOB",
+    "REASON",
+    "VERSION",
+    "OVERLAY",
+    "REGISTRY",
+    "LOAD_IMAGE",
+    "VIRTUAL_ENV",
+}
+SHELLS = {"bash", "sh", "make", "gmake"}
+
+
+def install() -> None:
+    """Get act as its lock says, apart from everything else, unless it is there."""
+    have = HOME / "installed.txt"
+    if have.exists() and have.read_text() == LOCK.read_text():
+        return
+    run(["scripts/uv", "venv", "--quiet", "--clear", "--no-project", "--python", ".venv/bin/python", str(HOME)])
+    run(["scripts/uv", "pip", "install", "--quiet", "--python", str(HOME), "--require-hashes", "-r", str(LOCK)])
+    have.write_text(LOCK.read_text())
+
+
+def prepare(this: Run, origin: Path, commit: str) -> Path:
+    """Lay out the folder that act starts in: the commit, with workflows that act can read.
+
+    Jobs do not see this folder; they check the commit out for themselves.
+    """
+    work = this.folder / "work"
+    run(["git", "clone", "--quiet", "--shared", "--no-checkout", str(origin), str(work)])
+    run(["git", "-C", str(work), "checkout", "--quiet", "-B", "main", commit])
+    run(["git", "-C", str(work), "remote", "set-url", "origin", f"https://github.com/{REPOSITORY}"])
+    for path in (work / ".github" / "workflows").glob("*.yml"):
+        text = path.read_text()
+        for pattern, instead in UNKNOWN_TO_ACT:
+            text = pattern.sub(instead, text)
+        path.write_text(text)
+    return work
+
+
+def stand_ins(work: Path) -> list[str]:
+    """Give act's options that put a folder of ours in each action's place.
+
+    Raises:
+        Phase2Error: nothing stands in for an action.
+
+    """
+    texts = [path.read_text() for path in (work / ".github" / "workflows").glob("*.yml")]
+    options = []
+    for name, digest in sorted({found for text in texts for found in ACTION.findall(text)}):
+        folder = STAND_INS / "actions" / name
+        if not (folder / "action.yml").exists():
+            raise Phase2Error(f"nothing stands in for the action {name}: write {folder.relative_to(ROOT)}/action.yml")
+        options.append(f"--local-repository={name}@{digest}={folder}")
+    return options
+
+
+def environment(this: Run, origin: Path, registry: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Give what steps find in their environment: this computer's, and what stand-ins need."""
+    kept = {
+        name: value for name, value in environ.items() if not name.startswith(("MAKE", "MFLAGS")) and name not in OURS
+    }
+    path = [str(STAND_INS / "bin"), str(ROOT / ".tools" / "bin"), environ["PATH"]]
+    return kept | {
+        "PATH": os.pathsep.join(path),
+        "GIT_PAGER": "cat",  # a step has a terminal, and nobody to turn pages
+        "REHEARSAL_ORIGIN": str(origin),
+        "REHEARSAL_REGISTRY": registry,
+        "REHEARSAL_RUN": str(this.folder),
+        "RUN_URL": this.log.as_uri(),
+    }
+
+
+def perform(
+    this: Run, work: Path, workflow: str, event: str, options: Sequence[str], environ: Mapping[str, str], show: Progress
+) -> int:
+    """Run a workflow and show how it goes; give act's exit code.
+
+    Ctrl-C, and SIGTERM, are passed to the programs of the step that runs, so that they undo what they began; a second
+    one kills.
+    """
+    command = [str(HOME / "bin" / "act"), event, f"--workflows=.github/workflows/{workflow}", "--json"]
+    command += ["--no-skip-checkout", "--no-cache-server", "--concurrent-jobs=1", "--pull=false"]
+    command += ["--platform=ubuntu-24.04=-self-hosted", f"--action-cache-path={this.folder / 'act'}"]
+    command += [f"--env=GITHUB_RUN_ID={this.number}", *stand_ins(work), *options]
+    held = this.held.fileno()
+    with this.log.open("w") as log:
+        started = subprocess.Popen(  # noqa: S603 - the program that the lock names
+            command,
+            cwd=work,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            pass_fds=[held],  # whoever comes next waits for act, even if this process is killed
+        )
+        asked_to_stop = False
+        while True:
+            try:
+                for event_found in _events(started):
+                    show.take(event_found, log)
+                code = started.wait()
+                break
+            except KeyboardInterrupt:
+                _stop(started.pid, at_once=asked_to_stop)
+                if not asked_to_stop:
+                    show.say("stopping; what was begun is undone first (Ctrl-C again: at once)")
+                asked_to_stop = True
+    shutil.rmtree(this.folder / "act", ignore_errors=True)
+    shutil.rmtree(work, ignore_errors=True)
+    if asked_to_stop:
+        raise KeyboardInterrupt
+    return code
+
+
+def _events(started: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    assert started.stdout  # noqa: S101 - it was asked for above
+    for line in iter(started.stdout.readline, ""):
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = {"msg": line}
+        yield found if isinstance(found, dict) else {"msg": line}
+
+
+def _stop(act: int, at_once: bool) -> None:
+    """End what a step runs, not the shell around it: act then sees a step that failed, and tidies up."""
+    for pid, program in _descendants(act):
+        if at_once or Path(program).name.removeprefix("-") not in SHELLS:
+            _signal(pid, signal.SIGKILL if at_once else signal.SIGINT)
+    if at_once:
+        _signal(act, signal.SIGKILL)
+
+
+def _descendants(parent: int) -> Iterator[tuple[int, str]]:
+    table = [line.split(None, 2) for line in run(["ps", "-A", "-o", "pid=,ppid=,comm="]).splitlines()]
+    for pid, above, program in table:
+        if int(above) == parent:
+            yield int(pid), program
+            yield from _descendants(int(pid))
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,208 @@
+"""The verbs of the rehearsal: each runs a workflow as a push, or a person, would make GitHub run it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import click
+from phase1_docker_api.cli import Verbs
+
+from phase2_k8s_cicd.cluster import Cluster, current_cluster, version_of
+from phase2_k8s_cicd.errors import ClusterError, Phase2Error, ToolError
+from phase2_k8s_cicd.rehearsal import act, runs
+from phase2_k8s_cicd.rehearsal.origin import Origin
+from phase2_k8s_cicd.rehearsal.progress import Progress
+from phase2_k8s_cicd.rehearsal.registry import Ports, Registry
+from phase2_k8s_cicd.tools import ROOT, run
+
+HOME = ROOT / ".run" / "rehearsal"
+KEPT = 20  # folders of runs
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What runs need around them: where a push goes, where images go, and where versions serve."""
+
+    cluster: Cluster
+    registry: Registry
+    origin: Origin
+
+    def serving(self) -> str | None:
+        """Name the version in dev."""
+        image = self.cluster.serving()
+        return version_of(image) if image else None
+
+
+@dataclass(frozen=True)
+class Order:
+    """A workflow to run, and what to say of it when it went well, given what served before and serves now."""
+
+    commit: str
+    workflow: str
+    event: str
+    options: Sequence[str]
+    done: Callable[[str | None, str | None], str]
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Run this repository's workflows on this computer: no GitHub, no cloud, no account.
+
+    A push goes to a bare repository in .run/rehearsal, and act runs deploy.yml of that commit: tests, image, registry,
+    and environment dev on the cluster that kubectl speaks to. phase2_k8s_cicd/rehearsal/reference.md says what is as on
+    GitHub and what is not.
+
+    Exit codes: 0 the run went well, 1 it did not and the message says why, 130 it was stopped.
+    """
+    # Told to stop, it stops as at Ctrl-C.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
+@cli.command()
+@click.option("--commit", envvar="COMMIT", default="HEAD", show_default=True, help="What to push.")
+@click.option("--worktree", envvar="WORKTREE", is_flag=True, help="Push the files as they are, committed or not.")
+def push(commit: str, worktree: bool) -> None:
+    """Push a commit to main, and wait until its version serves in dev, or does not.
+
+    A commit that main has already is not pushed again; its workflow runs again, as at GitHub's "Re-run all jobs".
+    """
+    stage = _set()
+    with runs.pushing(HOME):
+        full = stage.origin.commit_files() if worktree else stage.origin.commit_of(commit)
+        new = stage.origin.push(full)
+        this = runs.join(HOME, f"deploy of {full[:12]}")
+    click.echo(f"• run {this.number}: {full[:12]} is {'pushed to main' if new else 'on main already; once more'}")
+    order = Order(full, "deploy.yml", "push", _as_in_aws(stage.registry), lambda old, now: _deployed(full, old, now))
+    _perform(order, this, stage)
+
+
+@cli.command()
+@click.option("--reason", envvar="REASON", default="", help="Why; kept with the deployments.")
+def rollback(reason: str) -> None:
+    """Run rollback.yml for dev, as by hand on GitHub: the version before comes back."""
+    stage = _set()
+    with runs.pushing(HOME):
+        main = stage.origin.main()
+        if main is None:
+            raise Phase2Error("nothing was pushed yet, so there is nothing to go back from:  make rehearse-push")
+        this = runs.join(HOME, "rollback of dev")
+    click.echo(f"• run {this.number}: rollback of dev")
+    options = [*_as_in_aws(stage.registry), "--input=environment=dev", f"--input=reason={reason}"]
+    order = Order(
+        main, "rollback.yml", "workflow_dispatch", options, lambda old, now: f"{now} is back in dev after {old}"
+    )
+    _perform(order, this, stage)
+
+
+@cli.command()
+@click.argument("workflow", envvar="WORKFLOW")
+@click.option("--job", envvar="JOB", help="This one alone, with those it needs.")
+@click.option("--commit", envvar="COMMIT", default="HEAD", show_default=True, help="The commit whose workflow it is.")
+def workflow(workflow: str, job: str | None, commit: str) -> None:
+    """Run any workflow of a commit as a push of it to another branch would: ci.yml, say, or one job of it."""
+    stage = _set()
+    with runs.pushing(HOME):
+        full = stage.origin.commit_of(commit)
+        stage.origin.keep(full)
+        this = runs.join(HOME, f"{workflow} of {full[:12]}")
+    click.echo(f"• run {this.number}: {workflow} of {full[:12]}")
+    options = [f"--job={job}"] if job else []
+    _perform(
+        Order(full, workflow, "push", options, lambda old, now: f"{workflow} of {full[:12]} went well"), this, stage
+    )
+
+
+@cli.command()
+def down() -> None:
+    """Stop the registry, and delete the repository that was pushed to; what serves goes on until `make phase2-down`."""
+    for path in (HOME / "runs").glob("*"):
+        if runs.lives(HOME, int(path.name)):
+            raise Phase2Error(f"run {path.name} is still at it: {(path / 'title').read_text().strip()}")
+    Registry(HOME / "registry", Ports().registry_port).down()
+    shutil.rmtree(HOME, ignore_errors=True)
+    click.echo("✓ the rehearsal's repository, registry and logs are gone")
+
+
+def _set() -> Stage:
+    """Look for all that a run needs before anything begins.
+
+    Raises:
+        Phase2Error: something is missing, and the message says what helps.
+
+    """
+    cluster = current_cluster("dev", os.environ.get("CONTEXT"))
+    if not cluster.is_local:
+        where = f"context {cluster.context} ({cluster.server})"
+        raise ClusterError(f"{where} is not on this machine; rehearse on one that is:  make cluster-up")
+    run(["docker", "version", "--format={{.Server.Version}}"])
+    origin = Origin(HOME / "origin.git")
+    registry = Registry(HOME / "registry", Ports().registry_port)
+    with runs.pushing(HOME):
+        act.install()
+        origin.make()
+        registry.up(cluster)
+    return Stage(cluster, registry, origin)
+
+
+def _as_in_aws(registry: Registry) -> list[str]:
+    """Give the repository's variables that the workflows read; without a role for prod its job is skipped."""
+    values = {
+        "AWS_REGION": "nowhere-1",
+        "AWS_REGISTRY": f"{registry.address}/houses",
+        "AWS_CLUSTER": "house",
+        "AWS_PUSH_ROLE": "push",
+        "AWS_DEV_ROLE": "deploy-dev",
+    }
+    return [f"--var={name}={value}" for name, value in values.items()]
+
+
+def _perform(order: Order, this: runs.Run, stage: Stage) -> None:
+    show = Progress()
+    environ = act.environment(this, stage.origin.path, stage.registry.address, os.environ)
+    try:
+        runs.wait_for_turn(HOME, this, show.say)
+        _forget_old(this.number)
+        before = stage.serving()
+        show.say(f"all of it: {this.log}")
+        work = act.prepare(this, stage.origin.path, order.commit)
+        options = [*order.options, f"--actor={getpass.getuser()}"]
+        code = act.perform(this, work, order.workflow, order.event, options, environ, show)
+    except KeyboardInterrupt:
+        click.echo(f"✗ run {this.number} was stopped; {_what_serves(stage)}")
+        raise click.exceptions.Exit(130) from None
+    if show.summary:
+        (this.folder / "summary.md").write_text(show.summary)
+    if code:
+        raise click.ClickException(f"run {this.number}: {show.why}\n{_what_serves(stage)}")
+    click.echo(f"✓ {order.done(before, stage.serving())}")
+
+
+def _deployed(commit: str, before: str | None, now: str | None) -> str:
+    if now != commit[:12]:
+        return f"nothing was to be done: {now} serves in dev, which came after {commit[:12]}"
+    return (
+        f"{now} serves in dev, in the place of {before or 'nothing'}; who brought what:  make deployments OVERLAY=dev\n"
+        "  prod would wait for a reviewer's yes now; the rehearsal has no prod"
+    )
+
+
+def _what_serves(stage: Stage) -> str:
+    try:
+        return f"{stage.serving() or 'nothing'} serves in dev"
+    except ToolError as error:
+        return f"what serves in dev is not known: {error}"
+
+
+def _forget_old(number: int) -> None:
+    for path in (HOME / "runs").glob("*"):
+        if int(path.name) <= number - KEPT:
+            shutil.rmtree(path, ignore_errors=True)
+        elif int(path.name) < number:  # one that was killed did not tidy up
+            for left in ("act", "work"):
+                shutil.rmtree(path / left, ignore_errors=True)
