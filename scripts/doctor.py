@@ -140,9 +140,11 @@ def check_memory(total_bytes: int | None) -> Finding:
 
 
 def check_ports(root: Path) -> list[Finding]:
-    """Every port of the table is free, or ours."""
+    """Every port of the table is free, or ours; what runs elsewhere is looked for there."""
     try:
         table = ports.read_table(root)
+        for one in _ours(root):
+            table |= one.table()
     except ValueError as error:
         return [Finding("✗", str(error), "correct it in ports.env or in your environment")]
     return [check_port(name, port, table, ours=_is_ours(name, port, root)) for name, port in table.items()]
@@ -209,11 +211,14 @@ def examine(root: Path) -> list[Finding]:
     ]
 
 
-def _is_ours(name: str, port: int, root: Path) -> bool:
+def _ours(root: Path) -> list[stack.Phase | Container]:
     run = root / ".run"
     ours: list[stack.Phase | Container] = [stack.Phase(path.parent.name, root) for path in run.glob("*/state.json")]
-    ours += [Container(path.parent.name, root) for path in run.glob("*/container")]
-    return any(name in ports.of_phase(o.folder, {name: port}) and o.holds(port) for o in ours)
+    return ours + [Container(path.parent.name, root) for path in run.glob("*/container")]
+
+
+def _is_ours(name: str, port: int, root: Path) -> bool:
+    return any(name in ports.of_phase(one.folder, {name: port}) and one.holds(port) for one in _ours(root))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -81,7 +81,7 @@ class Phase:
             every = ports.read_table(self.root)
             table = ports.of_phase(self.folder, every)
             if self.is_running():
-                self._refuse_other(table)
+                self._refuse_other(self.table())
                 print(f"• {self.folder} is already running at {self.url}")
                 return
             self.down()  # a stale state may still name living children
