@@ -47,7 +47,7 @@ def test_an_image_that_is_only_built_has_no_digest_to_give(tmp_path: Path) -> No
 
     give_image({"GITHUB_OUTPUT": str(output)}, f"{NAME}:v2")
 
-    assert output.read_text() == f"image={NAME}:v2\n"
+    assert output.read_text() == f"image={NAME}:v2\nname={NAME}\nversion=v2\n"
 
 
 def test_the_summary_says_who_brought_what_and_what_callers_saw(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from phase2_k8s_cicd.tools import run, succeeds
 
 # As version_here names a commit, with or without changes on top.
 COMMIT = re.compile(r"([0-9a-f]{12})(-[0-9a-f]{8})?")
-DIGEST = re.compile(r"(?P<name>.+):(?P<version>[^:@]+)@(?P<digest>sha256:[0-9a-f]{64})")
+IMAGE = re.compile(r"(?P<name>[^@]+):(?P<version>[^:@/]+)(@(?P<digest>sha256:[0-9a-f]{64}))?")
 
 
 def give(environ: Mapping[str, str], **values: str) -> None:
@@ -24,9 +24,11 @@ def give(environ: Mapping[str, str], **values: str) -> None:
 
 def give_image(environ: Mapping[str, str], image: str) -> None:
     """Give an image's name to later steps, and in parts once it is pushed and has a digest."""
-    parts = DIGEST.fullmatch(image)
-    pushed = {**parts.groupdict(), "reference": f"{parts['name']}@{parts['digest']}"} if parts else {}
-    give(environ, image=image, **pushed)
+    if parts := IMAGE.fullmatch(image):
+        pushed = (
+            {"digest": parts["digest"], "reference": f"{parts['name']}@{parts['digest']}"} if parts["digest"] else {}
+        )
+        give(environ, image=image, name=parts["name"], version=parts["version"], **pushed)
 
 
 def give_outcome(environ: Mapping[str, str], outcome: Outcome, overlay: str) -> None:

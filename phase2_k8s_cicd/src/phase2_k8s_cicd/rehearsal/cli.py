@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import click
 from phase1_docker_api.cli import Verbs
@@ -78,7 +79,7 @@ def push(commit: str, worktree: bool) -> None:
         new = stage.origin.push(full)
         this = runs.join(HOME, f"deploy of {full[:12]}")
     click.echo(f"• run {this.number}: {full[:12]} is {'pushed to main' if new else 'on main already; once more'}")
-    order = Order(full, "deploy.yml", "push", _as_in_aws(stage.registry), lambda old, now: _deployed(full, old, now))
+    order = Order(full, "deploy.yml", "push", _as_in_aws(stage.registry), partial(_deployed, stage.origin, full))
     _perform(order, this, stage)
 
 
@@ -183,13 +184,15 @@ def _perform(order: Order, this: runs.Run, stage: Stage) -> None:
     click.echo(f"✓ {order.done(before, stage.serving())}")
 
 
-def _deployed(commit: str, before: str | None, now: str | None) -> str:
-    if now != commit[:12]:
-        return f"nothing was to be done: {now} serves in dev, which came after {commit[:12]}"
-    return (
-        f"{now} serves in dev, in the place of {before or 'nothing'}; who brought what:  make deployments OVERLAY=dev\n"
-        "  prod would wait for a reviewer's yes now; the rehearsal has no prod"
-    )
+def _deployed(origin: Origin, commit: str, before: str | None, now: str | None) -> str:
+    if now == commit[:12]:
+        return (
+            f"{now} serves in dev, in the place of {before or 'nothing'}; who brought what:  make deployments "
+            "OVERLAY=dev\n  prod would wait for a reviewer's yes now; the rehearsal has no prod"
+        )
+    if now and origin.follows(now, commit):
+        return f"nothing was to be done: {now} serves in dev, and came after {commit[:12]}"
+    raise Phase2Error(f"the run went well, and yet {now or 'nothing'} serves in dev instead of {commit[:12]}")
 
 
 def _what_serves(stage: Stage) -> str:

@@ -37,7 +37,7 @@ class Origin:
             Phase2Error: main has commits that this one does not follow.
 
         """
-        if self.main() and succeeds(["git", "-C", str(self.path), "merge-base", "--is-ancestor", commit, MAIN]):
+        if self.main() and self.follows(MAIN, commit):
             return False
         try:
             run(["git", "push", "--quiet", str(self.path), f"{commit}:{MAIN}"])
@@ -47,6 +47,10 @@ class Origin:
                 f"{(self.main() or '')[:12]} first, or begin anew:  make rehearse-down\n{error}"
             ) from error
         return True
+
+    def follows(self, later: str, earlier: str) -> bool:
+        """Say whether one commit came after another on a branch."""
+        return succeeds(["git", "-C", str(self.path), "merge-base", "--is-ancestor", earlier, later])
 
     def keep(self, commit: str) -> None:
         """Let runs fetch a commit without a push to main."""
