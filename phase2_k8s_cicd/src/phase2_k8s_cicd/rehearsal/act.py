@@ -11,7 +11,9 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from phase2_k8s_cicd.cluster import LOCAL_HOSTS
 from phase2_k8s_cicd.errors import Phase2Error
 from phase2_k8s_cicd.rehearsal.progress import Progress
 from phase2_k8s_cicd.rehearsal.runs import Run
@@ -36,6 +38,14 @@ OURS = {
     "REGISTRY",
     "LOAD_IMAGE",
     "VIRTUAL_ENV",
+}
+# Whatever a step tries, no account of this computer's user is at hand; a stand-in for AWS on loopback may be.
+NO_ACCOUNT = {
+    "AWS_ACCESS_KEY_ID": "rehearsal",
+    "AWS_SECRET_ACCESS_KEY": "rehearsal",  # what a stand-in takes, and AWS refuses
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
 }
 SHELLS = {"bash", "sh", "make", "gmake"}
 
@@ -86,29 +96,35 @@ def stand_ins(work: Path) -> list[str]:
 
 def environment(this: Run, origin: Path, registry: str, environ: Mapping[str, str]) -> dict[str, str]:
     """Give what steps find in their environment: this computer's, and what stand-ins need."""
-    kept = {
-        name: value for name, value in environ.items() if not name.startswith(("MAKE", "MFLAGS")) and name not in OURS
-    }
+    foreign = ("MAKE", "MFLAGS", "AWS_", "TF_VAR_")
+    kept = {name: value for name, value in environ.items() if not name.startswith(foreign) and name not in OURS}
+    endpoint = environ.get("AWS_ENDPOINT_URL", "")
+    if urlsplit(endpoint).hostname in LOCAL_HOSTS:
+        kept["AWS_ENDPOINT_URL"] = endpoint
     path = [str(STAND_INS / "bin"), str(ROOT / ".tools" / "bin"), environ["PATH"]]
-    return kept | {
-        "PATH": os.pathsep.join(path),
-        "GIT_PAGER": "cat",  # a step has a terminal, and nobody to turn pages
-        "REHEARSAL_ORIGIN": str(origin),
-        "REHEARSAL_REGISTRY": registry,
-        "REHEARSAL_RUN": str(this.folder),
-        "RUN_URL": this.log.as_uri(),
-    }
+    return (
+        kept
+        | NO_ACCOUNT
+        | {
+            "PATH": os.pathsep.join(path),
+            "GIT_PAGER": "cat",  # a step has a terminal, and nobody to turn pages
+            "REHEARSAL_ORIGIN": str(origin),
+            "REHEARSAL_REGISTRY": registry,
+            "REHEARSAL_RUN": str(this.folder),
+            "RUN_URL": this.log.as_uri(),
+        }
+    )
 
 
 def perform(
-    this: Run, work: Path, workflow: str, event: str, options: Sequence[str], environ: Mapping[str, str], show: Progress
+    this: Run, work: Path, workflow: str, options: Sequence[str], environ: Mapping[str, str], show: Progress
 ) -> int:
     """Run a workflow and show how it goes; give act's exit code.
 
     Ctrl-C, and SIGTERM, are passed to the programs of the step that runs, so that they undo what they began; a second
     one kills.
     """
-    command = [str(HOME / "bin" / "act"), event, f"--workflows=.github/workflows/{workflow}", "--json"]
+    command = [str(HOME / "bin" / "act"), f"--workflows=.github/workflows/{workflow}", "--json"]
     command += ["--no-skip-checkout", "--no-cache-server", "--concurrent-jobs=1", "--pull=false"]
     command += ["--platform=ubuntu-24.04=-self-hosted", f"--action-cache-path={this.folder / 'act'}"]
     command += [f"--env=GITHUB_RUN_ID={this.number}", *stand_ins(work), *options]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import shutil
 import signal
@@ -23,6 +24,8 @@ from phase2_k8s_cicd.tools import ROOT, run
 
 HOME = ROOT / ".run" / "rehearsal"
 KEPT = 20  # folders of runs
+# What GitHub tells of one that comes from no fork.
+PULL_REQUEST = {"number": 1, "pull_request": {"head": {"repo": {"full_name": act.REPOSITORY}}, "base": {"ref": "main"}}}
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,6 @@ class Order:
 
     commit: str
     workflow: str
-    event: str
     options: Sequence[str]
     done: Callable[[str | None, str | None], str]
 
@@ -79,7 +81,7 @@ def push(commit: str, worktree: bool) -> None:
         new = stage.origin.push(full)
         this = runs.join(HOME, f"deploy of {full[:12]}")
     click.echo(f"• run {this.number}: {full[:12]} is {'pushed to main' if new else 'on main already; once more'}")
-    order = Order(full, "deploy.yml", "push", _as_in_aws(stage.registry), partial(_deployed, stage.origin, full))
+    order = Order(full, "deploy.yml", ["push", *_as_in_aws(stage.registry)], partial(_deployed, stage.origin, full))
     _perform(order, this, stage)
 
 
@@ -94,10 +96,8 @@ def rollback(reason: str) -> None:
             raise Phase2Error("nothing was pushed yet, so there is nothing to go back from:  make rehearse-push")
         this = runs.join(HOME, "rollback of dev")
     click.echo(f"• run {this.number}: rollback of dev")
-    options = [*_as_in_aws(stage.registry), "--input=environment=dev", f"--input=reason={reason}"]
-    order = Order(
-        main, "rollback.yml", "workflow_dispatch", options, lambda old, now: f"{now} is back in dev after {old}"
-    )
+    options = ["workflow_dispatch", *_as_in_aws(stage.registry), "--input=environment=dev", f"--input=reason={reason}"]
+    order = Order(main, "rollback.yml", options, lambda old, now: f"{now} is back in dev after {old}")
     _perform(order, this, stage)
 
 
@@ -106,17 +106,17 @@ def rollback(reason: str) -> None:
 @click.option("--job", envvar="JOB", help="This one alone, with those it needs.")
 @click.option("--commit", envvar="COMMIT", default="HEAD", show_default=True, help="The commit whose workflow it is.")
 def workflow(workflow: str, job: str | None, commit: str) -> None:
-    """Run any workflow of a commit as a push of it to another branch would: ci.yml, say, or one job of it."""
+    """Run any workflow of a commit as its own event would: ci.yml, say, or one job of it."""
     stage = _set()
     with runs.pushing(HOME):
         full = stage.origin.commit_of(commit)
         stage.origin.keep(full)
         this = runs.join(HOME, f"{workflow} of {full[:12]}")
     click.echo(f"• run {this.number}: {workflow} of {full[:12]}")
-    options = [f"--job={job}"] if job else []
-    _perform(
-        Order(full, workflow, "push", options, lambda old, now: f"{workflow} of {full[:12]} went well"), this, stage
-    )
+    event = stage.origin.path.with_name("event.json")
+    event.write_text(json.dumps(PULL_REQUEST))
+    options = ["--detect-event", f"--eventpath={event}", *_as_in_aws(stage.registry), *[f"--job={job}"] * bool(job)]
+    _perform(Order(full, workflow, options, lambda old, now: f"{workflow} of {full[:12]} went well"), this, stage)
 
 
 @cli.command()
@@ -154,11 +154,12 @@ def _set() -> Stage:
 def _as_in_aws(registry: Registry) -> list[str]:
     """Give the repository's variables that the workflows read; without a role for prod its job is skipped."""
     values = {
-        "AWS_REGION": "nowhere-1",
+        "AWS_REGION": "eu-west-1",
         "AWS_REGISTRY": f"{registry.address}/houses",
         "AWS_CLUSTER": "house",
         "AWS_PUSH_ROLE": "push",
         "AWS_DEV_ROLE": "deploy-dev",
+        "AWS_PLAN_ROLE": "plan",
     }
     return [f"--var={name}={value}" for name, value in values.items()]
 
@@ -173,7 +174,7 @@ def _perform(order: Order, this: runs.Run, stage: Stage) -> None:
         show.say(f"all of it: {this.log}")
         work = act.prepare(this, stage.origin.path, order.commit)
         options = [*order.options, f"--actor={getpass.getuser()}"]
-        code = act.perform(this, work, order.workflow, order.event, options, environ, show)
+        code = act.perform(this, work, order.workflow, options, environ, show)
     except KeyboardInterrupt:
         click.echo(f"✗ run {this.number} was stopped; {_what_serves(stage)}")
         raise click.exceptions.Exit(130) from None

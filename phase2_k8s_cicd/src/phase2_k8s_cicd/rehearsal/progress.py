@@ -12,7 +12,7 @@ import click
 # Colours and cursor movements, which programs print that find a terminal.
 ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|[=>])|\r(?!\n)")
 MARKS = {"success": "✓", "failure": "✗", "skipped": "–"}
-ON_GITHUB_ONLY = "– "  # how a stand-in begins a line that whoever watches should see
+NOT_HERE = "– not "  # how a stand-in says what it does not do
 
 
 class Progress:
@@ -43,7 +43,7 @@ class Progress:
             self.summary += event["content"]
         elif event.get("raw_output"):
             self._words.append(text)
-            if text.startswith(ON_GITHUB_ONLY):
+            if text.startswith(NOT_HERE):
                 self._remarks.append(text)
         elif event.get("level") == "error" and not event.get("stepID"):
             self._words.append(text)
