@@ -211,7 +211,7 @@ def logs(overlay: str, context: str | None) -> None:
 @overlay_option
 @context_option
 @runtime_option
-@click.option("--exercise", type=click.IntRange(1, 8), help="Look at this exercise alone.")
+@click.option("--exercise", type=click.IntRange(1, 12), help="Look at this exercise alone.")
 @click.option(
     "--hint", type=click.IntRange(1, 2), is_flag=False, flag_value=1, help="Give its hint; `--hint 2` the plainer one."
 )

@@ -1,4 +1,4 @@
-"""The eight exercises: four on manifests, metrics and rollouts, and rollcheck's own four, which are in Go."""
+"""The twelve exercises: on manifests, metrics and rollouts here, rollcheck's own in Go, on a script and on delivery."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from phase1_docker_api.practice import DONE, Exercise
 from phase2_k8s_cicd.asking import Question, Report, Watch
 from phase2_k8s_cicd.cluster import NAMESPACES, render
 from phase2_k8s_cicd.errors import RolloutError, ToolError
+from phase2_k8s_cicd.practice_delivery import EXERCISES as ON_DELIVERY
+from phase2_k8s_cicd.practice_script import EXERCISES as ON_BASH
 from phase2_k8s_cicd.rollout import Plan, Rollout, Say
 from phase2_k8s_cicd.tools import run
 
@@ -246,4 +248,6 @@ EXERCISES = {
         "The requests so far are the area under the rate: i = rate·t²/(2·ramp) while it climbs. Solve for t. "
         "Afterwards the schedule is half a ramp late.",
     ),
+    **ON_BASH,
+    **ON_DELIVERY,
 }
