@@ -144,6 +144,31 @@ def test_a_service_that_drains_answers_on_while_it_says_that_it_is_not_ready(lin
     assert 1 <= took < 25
 
 
+def test_a_stop_that_comes_in_the_middle_of_a_line_of_the_log_is_a_clean_one(linear_artifact: Path) -> None:
+    reader, writer = os.pipe()
+    with (
+        os.fdopen(reader, "rb") as log,
+        ThreadPoolExecutor(1) as readers,
+        os.fdopen(writer, "wb") as end,
+        running_service(linear_artifact, log=end, HOUSE_DRAIN_SECONDS="0.1") as (url, process),
+        httpx.Client(base_url=url, timeout=3) as client,
+    ):
+        end.close()
+        # Nobody reads: once the pipe is full, the service waits in the middle of a line, with the log's lock.
+        with pytest.raises(httpx.ReadTimeout):
+            while True:
+                client.post("/predict", content=HOUSE, headers={"Content-Type": "application/json"})
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        said = readers.submit(log.read)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        process.kill()
+
+    assert process.returncode == 0
+    assert b'"event":"drain_started"' in said.result()
+
+
 def test_a_second_signal_cuts_the_draining_short_and_an_endless_request_does_not_prolong_it(
     linear_artifact: Path,
 ) -> None:

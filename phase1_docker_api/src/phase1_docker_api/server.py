@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import signal
 import socket
-import threading
 import time
 from types import FrameType
 from typing import cast
@@ -29,6 +29,7 @@ class PatientServer(uvicorn.Server):
         super().__init__(config)
         self._service, self._drain_seconds = app.state.service, settings.drain_seconds
         self._slow_clients = SlowClients(settings.client_seconds)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def on_tick(self, counter: int) -> bool:
         """Look after slow clients once a second; uvicorn calls this ten times as often."""
@@ -36,21 +37,31 @@ class PatientServer(uvicorn.Server):
             self._slow_clients.cut_off(cast(set[HttpToolsProtocol], self.server_state.connections))
         return await super().on_tick(counter)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and from then on be able to drain."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain; a second signal, or Ctrl-C, does not wait."""
+        """Begin to drain; a second signal, or Ctrl-C, does not wait.
+
+        A signal comes between any two steps of other code, which may hold the lock of the log, say: whatever
+        takes a lock here could wait for ever. So the event loop does the rest.
+        """
         draining = not self._service.ready
         self._service.ready = False
-        if draining or sig == signal.SIGINT or not self._drain_seconds:
+        if draining or sig == signal.SIGINT or not self._drain_seconds or self._loop is None:
             super().handle_exit(sig, frame)
-            return
+        else:
+            self._loop.call_soon_threadsafe(self._drain, sig, frame)
+
+    def _drain(self, sig: int, frame: FrameType | None) -> None:
         get_logger().info("drain_started", seconds=self._drain_seconds)
         # A connection that is kept alive would be cut at the end, maybe under a request that is on its way: from now on
         # each answer says that it is the last one here, and the caller's next connection leads to another replica.
         self.config.encoded_headers.append((b"connection", b"close"))
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
-        timer = threading.Timer(self._drain_seconds, super().handle_exit, (sig, frame))
-        timer.daemon = True
-        timer.start()
+        cast(asyncio.AbstractEventLoop, self._loop).call_later(self._drain_seconds, super().handle_exit, sig, frame)
 
 
 class SlowClients:
