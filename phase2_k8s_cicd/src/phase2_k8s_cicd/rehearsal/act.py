@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from phase2_k8s_cicd.cluster import LOCAL_HOSTS
 from phase2_k8s_cicd.errors import Phase2Error
 from phase2_k8s_cicd.rehearsal.progress import Progress
-from phase2_k8s_cicd.rehearsal.runs import Run
+from phase2_k8s_cicd.rehearsal.runs import Run, tidy
 from phase2_k8s_cicd.tools import ROOT, run
 
 HOME = ROOT / ".tools" / "act"
@@ -126,48 +126,63 @@ def perform(
     """
     command = [str(HOME / "bin" / "act"), f"--workflows=.github/workflows/{workflow}", "--json"]
     command += ["--no-skip-checkout", "--no-cache-server", "--concurrent-jobs=1", "--pull=false"]
-    command += ["--platform=ubuntu-24.04=-self-hosted", f"--action-cache-path={this.folder / 'act'}"]
+    command += ["--platform=ubuntu-24.04=-self-hosted", f"--action-cache-path={this.desk()}"]
     command += [f"--env=GITHUB_RUN_ID={this.number}", *stand_ins(work), *options]
     held = this.held.fileno()
-    with this.log.open("w") as log:
+    # A file and no pipe: if this process is killed, act goes on to the end, as GitHub does when a browser is closed.
+    events = this.folder / "events.jsonl"
+    with events.open("w") as file:
         started = subprocess.Popen(  # noqa: S603 - the program that the lock names
             command,
             cwd=work,
             env=dict(environ),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=file,
             stderr=subprocess.STDOUT,
-            text=True,
             start_new_session=True,
-            pass_fds=[held],  # whoever comes next waits for act, even if this process is killed
+            pass_fds=[held],  # whoever comes next waits for it
         )
-        asked_to_stop = False
+    asked_to_stop = False
+    with events.open() as file, this.log.open("w") as log:
+        following = _events(started, file)
         while True:
             try:
-                for event_found in _events(started):
-                    show.take(event_found, log)
-                code = started.wait()
+                for event in following:
+                    show.take(event, log)
                 break
             except KeyboardInterrupt:
                 _stop(started.pid, at_once=asked_to_stop)
                 if not asked_to_stop:
                     show.say("stopping; what was begun is undone first (Ctrl-C again: at once)")
                 asked_to_stop = True
-    shutil.rmtree(this.folder / "act", ignore_errors=True)
-    shutil.rmtree(work, ignore_errors=True)
+                following = _events(started, file)
+    tidy(this.folder)
     if asked_to_stop:
         raise KeyboardInterrupt
-    return code
+    return started.wait()
 
 
-def _events(started: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
-    assert started.stdout  # noqa: S101 - it was asked for above
-    for line in iter(started.stdout.readline, ""):
-        try:
-            found = json.loads(line)
-        except ValueError:
-            found = {"msg": line}
-        yield found if isinstance(found, dict) else {"msg": line}
+def _events(started: subprocess.Popen[bytes], file: IO[str]) -> Iterator[dict[str, Any]]:
+    """Give what act writes, until it has ended."""
+    begun = ""
+    while True:
+        over = started.poll() is not None
+        while line := file.readline():
+            begun += line
+            if begun.endswith("\n"):
+                yield _event(begun)
+                begun = ""
+        if over:
+            return
+        time.sleep(0.1)
+
+
+def _event(line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:  # it has words of its own before it begins
+        found = None
+    return found if isinstance(found, dict) else {"msg": line, "level": "error"}
 
 
 def _stop(act: int, at_once: bool) -> None:

@@ -125,6 +125,7 @@ def down() -> None:
     for path in (HOME / "runs").glob("*"):
         if runs.lives(HOME, int(path.name)):
             raise Phase2Error(f"run {path.name} is still at it: {(path / 'title').read_text().strip()}")
+        runs.tidy(path)
     Registry(HOME / "registry", Ports().registry_port).down()
     shutil.rmtree(HOME, ignore_errors=True)
     click.echo("✓ the rehearsal's repository, registry and logs are gone")
@@ -208,5 +209,4 @@ def _forget_old(number: int) -> None:
         if int(path.name) <= number - KEPT:
             shutil.rmtree(path, ignore_errors=True)
         elif int(path.name) < number:  # one that was killed did not tidy up
-            for left in ("act", "work"):
-                shutil.rmtree(path / left, ignore_errors=True)
+            runs.tidy(path)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import IO
 
 from phase2_k8s_cicd.rollout import Say
@@ -26,6 +28,12 @@ class Run:
     def log(self) -> Path:
         """All that was printed."""
         return self.folder / "log.txt"
+
+    def desk(self) -> Path:
+        """Make the folder in which jobs work: elsewhere, because act loses its way where a path has a space."""
+        desk = Path(mkdtemp(prefix="rehearsal-"))
+        (self.folder / "desk").write_text(str(desk))
+        return desk
 
 
 @contextmanager
@@ -60,6 +68,15 @@ def wait_for_turn(home: Path, run: Run, say: Say) -> None:
 
 def _numbers(home: Path) -> list[int]:
     return sorted(int(path.name) for path in (home / "runs").glob("[0-9]*"))
+
+
+def tidy(folder: Path) -> None:
+    """Delete what a run worked with; one that was killed could not."""
+    shutil.rmtree(folder / "work", ignore_errors=True)
+    (folder / "events.jsonl").unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        shutil.rmtree((folder / "desk").read_text(), ignore_errors=True)
+        (folder / "desk").unlink()
 
 
 def lives(home: Path, number: int) -> bool:
