@@ -40,9 +40,12 @@ for phase in "$@"; do
     fi
 done
 check "mypy benchmarks" "$bin/mypy" -p benchmarks
-check "shellcheck" "$bin/shellcheck" scripts/*.sh infra/local/*.sh scripts/uv .ci/run
+check "shellcheck" "$bin/shellcheck" scripts/*.sh infra/*/*.sh scripts/uv .ci/run
 check "hadolint" "$bin/hadolint" phase*/Dockerfile phase*/*/Dockerfile phase*/*/*/Dockerfile
 check "manifests" scripts/lint_manifests.sh
+if command -v terraform >/dev/null; then # make test-infra needs it; this does not
+    check "terraform fmt" terraform -chdir=infra/aws fmt -recursive -check -diff
+fi
 check "zizmor" "$bin/zizmor" --offline --pedantic --strict-collection --quiet --no-progress .github
 check "workflow schema" "$bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml
 check "dependabot schema" "$bin/check-jsonschema" --builtin-schema vendor.dependabot .github/dependabot.yml

@@ -23,4 +23,5 @@ compile $phase2/requirements-local.txt $phase2/pyproject.toml "${own[@]}" --extr
 compile requirements-dev.txt --group dev --constraints $phase1/requirements-train.txt
 compile requirements-uv.txt --group uv
 compile requirements-checkov.txt --group checkov
+compile requirements-infra.txt --group infra
 compile requirements-act.txt --group act

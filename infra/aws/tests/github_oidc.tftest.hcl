@@ -1,0 +1,159 @@
+# The pipeline's roles alone.
+mock_provider "aws" {
+  mock_resource "aws_iam_role" {
+    defaults = {
+      arn = "arn:aws:iam::123456789012:role/t"
+    }
+  }
+
+  mock_resource "aws_iam_openid_connect_provider" {
+    defaults = {
+      arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+    }
+  }
+}
+
+variables {
+  name            = "t-1"
+  repository      = "octocat/house-prices"
+  branch          = "main"
+  environments    = { dev = "house-price-dev", prod = "house-price-prod" }
+  repository_arns = ["arn:aws:ecr:eu-west-1:123456789012:repository/t-1/a", "arn:aws:ecr:eu-west-1:123456789012:repository/t-1/b"]
+  cluster_name    = "t-1"
+  cluster_arn     = "arn:aws:eks:eu-west-1:123456789012:cluster/t-1"
+}
+
+run "each_role_trusts_exactly_one_subject" {
+  module {
+    source = "./modules/github_oidc"
+  }
+
+  # The whole condition is compared, so that nothing can stand beside it.
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role.push.assume_role_policy).Statement : statement.Condition] == [{
+      StringEquals = {
+        "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
+        "token.actions.githubusercontent.com:sub" = "repo:octocat/house-prices:ref:refs/heads/main"
+      }
+    }]
+    error_message = "the one branch of the one repository pushes"
+  }
+
+  assert {
+    condition = {
+      for name, role in aws_iam_role.deploy : name => [for statement in jsondecode(role.assume_role_policy).Statement : statement.Condition]
+      } == {
+      for name in ["dev", "prod"] : name => [{
+        StringEquals = {
+          "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
+          "token.actions.githubusercontent.com:sub" = "repo:octocat/house-prices:environment:${name}"
+        }
+      }]
+    }
+    error_message = "each environment has its own role, and no other's"
+  }
+
+  assert {
+    condition = alltrue([
+      for role in concat([aws_iam_role.push], values(aws_iam_role.deploy)) :
+      jsondecode(role.assume_role_policy).Statement[0].Principal == { Federated = aws_iam_openid_connect_provider.github[0].arn }
+      && jsondecode(role.assume_role_policy).Statement[0].Action == "sts:AssumeRoleWithWebIdentity"
+    ])
+    error_message = "GitHub's tokens and nothing else"
+  }
+}
+
+run "one_pushes_to_these_repositories_the_others_only_pull" {
+  module {
+    source = "./modules/github_oidc"
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in concat([aws_iam_role_policy.push], values(aws_iam_role_policy.deploy)) : alltrue([
+        for statement in jsondecode(policy.policy).Statement :
+        statement.Resource == "*" ? statement.Action == "ecr:GetAuthorizationToken" : !can(regex("[*]", jsonencode(statement)))
+      ])
+    ])
+    error_message = "no wildcard but for the login, which has no narrower one"
+  }
+
+  assert {
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_role_policy.push.policy).Statement : statement.Resource])) == toset(concat(["*"], var.repository_arns))
+    error_message = "pushes go to our repositories"
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in aws_iam_role_policy.deploy :
+      toset(flatten([for statement in jsondecode(policy.policy).Statement : statement.Action])) == toset([
+        "ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer",
+        "eks:DescribeCluster",
+      ])
+    ])
+    error_message = "who deploys looks up the cluster and pulls, and pushes nothing"
+  }
+}
+
+run "in_the_cluster_each_environment_is_one_group_of_one_namespace" {
+  module {
+    source = "./modules/github_oidc"
+  }
+
+  assert {
+    condition = { for name, entry in aws_eks_access_entry.deploy : name => entry.kubernetes_groups } == {
+      dev  = toset(["house-price-dev-deployers"])
+      prod = toset(["house-price-prod-deployers"])
+    }
+    error_message = "deployers.yaml knows these groups"
+  }
+}
+
+run "a_provider_that_is_there_is_used" {
+  variables {
+    provider_arn   = "arn:aws:iam::210987654321:oidc-provider/token.actions.githubusercontent.com"
+    access_entries = false
+  }
+
+  module {
+    source = "./modules/github_oidc"
+  }
+
+  assert {
+    condition     = length(aws_iam_openid_connect_provider.github) == 0 && length(aws_eks_access_entry.deploy) == 0
+    error_message = "an account can have GitHub's provider once"
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.push.assume_role_policy).Statement[0].Principal.Federated == var.provider_arn
+    error_message = "the one that is there is trusted"
+  }
+}
+
+run "every_repository_of_an_owner_is_refused" {
+  command = plan
+
+  variables {
+    repository = "octocat/*"
+  }
+
+  module {
+    source = "./modules/github_oidc"
+  }
+
+  expect_failures = [var.repository]
+}
+
+run "every_branch_is_refused" {
+  command = plan
+
+  variables {
+    branch = "*"
+  }
+
+  module {
+    source = "./modules/github_oidc"
+  }
+
+  expect_failures = [var.branch]
+}
