@@ -24,12 +24,12 @@ doctor: ## check this computer: versions, disk, memory, ports
 	@python3 scripts/doctor.py
 
 ##@ Work on it
-.PHONY: test test-slow test-docker test-go test-cluster test-labs bench lint format lock clean
+.PHONY: test test-slow test-docker test-go test-cluster test-labs test-infra bench lint format lock clean
 test: .venv/.installed-dev ## run the tests
 	@$(python) -m pytest
 
 test-slow: .venv/.installed-dev ## run the slow tests: fuzzing, whole replays
-	@$(python) -m pytest -m slow --numprocesses 2 --dist loadfile
+	@$(python) -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 8
 
 test-docker: .venv/.installed-dev ## build the image and test it on a real Docker engine (4 minutes)
 	@scripts/checkov.sh --framework dockerfile --directory phase1_docker_api
@@ -45,6 +45,9 @@ test-cluster: .venv/.installed-dev ## roll out good and bad versions on the Kube
 
 test-labs: .venv/.installed-dev ## take things away from the service there, in a namespace of its own, and see them put back
 	@$(python) -m pytest -m labs
+
+test-infra: .venv/.installed-dev ## make and delete the cloud on a stand-in for AWS; needs terraform (4 minutes)
+	@infra/aws/test.sh
 
 bench: .venv/.installed-dev ## measure speed, memory and size beside seven other services: reports/bench (10 minutes)
 	@$(python) -m benchmarks
