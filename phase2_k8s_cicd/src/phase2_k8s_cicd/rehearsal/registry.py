@@ -77,7 +77,7 @@ class Registry:
         """Give the process that was started here, if it still is that program."""
         with suppress(FileNotFoundError, ValueError):
             pid = int((self._home / "pid").read_text())
-            found = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+            found = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
             if str(self._home) in found.stdout:
                 return pid
         return None
