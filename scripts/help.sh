@@ -10,6 +10,6 @@ fi
 printf '\n%sHouse prices, from a model to a system that looks after itself%s\n' "$bold" "$plain"
 awk -F ':.*## ' -v bold="$bold" -v colour="$colour" -v plain="$plain" '
     /^##@ / { printf "\n%s%s%s\n", bold, substr($0, 5), plain }
-    /^[a-z0-9-]+:.*## / { printf "  %s%-12s%s  %s\n", colour, $1, plain, $2 }
+    /^[a-z0-9-]+:.*## / { printf "  %s%-18s%s  %s\n", colour, $1, plain, $2 }
 ' "$@"
 printf '\n%sFirst time?  make doctor && make demo%s\n\n' "$dim" "$plain"
