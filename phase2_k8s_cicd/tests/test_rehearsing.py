@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -261,5 +262,7 @@ def test_debians_program_is_started_once_and_stopped(
 
     assert int((tmp_path / "registry" / "pid").read_text()) == pid
     registry.down()
-    os.waitpid(pid, 0)
+    deadline = time.monotonic() + 10
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        assert time.monotonic() < deadline
     assert "docker run" not in told.read_text()

@@ -48,7 +48,7 @@ class Registry:
 
         """
         kind = cluster.context.startswith("kind-")
-        if not self._is_ours():
+        if not self._runs():
             if self._answers():
                 raise Phase2Error(
                     f"something else answers at {self.address}, where the registry should: choose another port with "
@@ -58,7 +58,7 @@ class Registry:
                 self._start_program()
             else:
                 self._start_container()
-            self._wait()
+        self._wait()
         if kind:
             self._show_to_kind(cluster.context.removeprefix("kind-"))
 
@@ -69,9 +69,8 @@ class Registry:
         if shutil.which("docker"):
             succeeds(["docker", "rm", "--force", "--volumes", self._container])
 
-    def _is_ours(self) -> bool:
-        mine = ["docker", "ps", "--quiet", f"--filter=name=^{self._container}$"]
-        return self._answers() and bool(self._pid() or run(mine).strip())
+    def _runs(self) -> bool:
+        return bool(self._pid() or run(["docker", "ps", "--quiet", f"--filter=name=^{self._container}$"]).strip())
 
     def _pid(self) -> int | None:
         """Give the process that was started here, if it still is that program."""
