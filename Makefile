@@ -24,7 +24,7 @@ doctor: ## check this computer: versions, disk, memory, ports
 	@python3 scripts/doctor.py
 
 ##@ Work on it
-.PHONY: test test-slow test-docker test-go test-cluster test-labs test-infra bench lint format lock clean
+.PHONY: test test-slow test-docker test-go test-cluster test-labs test-infra test-rehearsal bench lint format lock clean
 test: .venv/.installed-dev ## run the tests
 	@$(python) -m pytest
 
@@ -48,6 +48,10 @@ test-labs: .venv/.installed-dev ## take things away from the service there, in a
 
 test-infra: .venv/.installed-dev ## make and delete the cloud on a stand-in for AWS; needs terraform (4 minutes)
 	@infra/aws/test.sh
+
+test-rehearsal: .venv/.installed-dev ## push good and bad commits to a main on this computer, and see what then serves (30 minutes)
+	@rm -f reports/test-rehearsal.txt
+	@$(python) -m pytest -m rehearsal; code=$$?; cat reports/test-rehearsal.txt; exit $$code
 
 bench: .venv/.installed-dev ## measure speed, memory and size beside seven other services: reports/bench (10 minutes)
 	@$(python) -m benchmarks

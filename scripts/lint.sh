@@ -40,14 +40,15 @@ for phase in "$@"; do
     fi
 done
 check "mypy benchmarks" "$bin/mypy" -p benchmarks
-check "shellcheck" "$bin/shellcheck" scripts/*.sh infra/*/*.sh scripts/uv .ci/run
+check "shellcheck" "$bin/shellcheck" scripts/*.sh infra/*/*.sh scripts/uv .ci/run phase*/rehearsal/bin/*
 check "hadolint" "$bin/hadolint" phase*/Dockerfile phase*/*/Dockerfile phase*/*/*/Dockerfile
 check "manifests" scripts/lint_manifests.sh
 if command -v terraform >/dev/null; then # make test-infra needs it; this does not
     check "terraform fmt" terraform -chdir=infra/aws fmt -recursive -check -diff
 fi
-check "zizmor" "$bin/zizmor" --offline --pedantic --strict-collection --quiet --no-progress .github
+check "zizmor" "$bin/zizmor" --offline --pedantic --strict-collection --quiet --no-progress .github phase2_k8s_cicd/rehearsal
 check "workflow schema" "$bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml
+check "action schema" "$bin/check-jsonschema" --builtin-schema vendor.github-actions phase*/rehearsal/actions/*/*/action.yml
 check "dependabot schema" "$bin/check-jsonschema" --builtin-schema vendor.dependabot .github/dependabot.yml
 check "no large files" scripts/refuse_large_files.sh
 check "no private places in locks and settings" no_private_places

@@ -113,7 +113,7 @@ def course(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def asked(course: Course, cluster: Cluster) -> Iterator[None]:
+def asked(course: Course, cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[None]:
     """Ask for prices all the while, and hold each against what the model gives; nothing may be lost."""
     environ = {"REGISTRY": course.registry}
     rollcheck = bring(build_rollcheck(course.registry, print), cluster, environ, print)
@@ -123,6 +123,7 @@ def asked(course: Course, cluster: Cluster) -> Iterator[None]:
         cluster, rollcheck, Question(f"http://{APP}", RATE, 0, houses), print, name="rollcheck-test"
     ) as watch:
         time.sleep(1)
+        say(request.node.name.removeprefix("test_").replace("_", " "))
         yield
         report = watch.end()
     assert report.lost == 0, report.why_lost()
@@ -134,7 +135,7 @@ def ended(started: subprocess.Popen[str], seconds: float = 900) -> tuple[int, st
     output, _ = started.communicate(timeout=seconds)
     print(output)
     what = " ".join(list(started.args)[2:])  # type: ignore[arg-type]
-    say(f"{what}: {started.returncode} after {time.monotonic() - began:.0f} s")
+    say(f"    {what}: {started.returncode} after {time.monotonic() - began:.0f} s")
     return started.returncode, output
 
 

@@ -15,7 +15,7 @@ import httpx
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from phase2_k8s_cicd.cluster import Cluster
-from phase2_k8s_cicd.errors import Phase2Error
+from phase2_k8s_cicd.errors import Phase2Error, ToolError
 from phase2_k8s_cicd.tools import ROOT, run, succeeds
 
 IMAGE = "registry:3"
@@ -74,10 +74,9 @@ class Registry:
 
     def _pid(self) -> int | None:
         """Give the process that was started here, if it still is that program."""
-        with suppress(FileNotFoundError, ValueError):
+        with suppress(FileNotFoundError, ValueError, ToolError):
             pid = int((self._home / "pid").read_text())
-            found = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
-            if str(self._home) in found.stdout:
+            if str(self._home) in run(["ps", "-ww", "-o", "args=", "-p", str(pid)]):
                 return pid
         return None
 
