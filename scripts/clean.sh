@@ -4,6 +4,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python3 scripts/stack.py down
+if [ -d .run/rehearsal ]; then
+    make --no-print-directory rehearse-down
+fi
 python3 scripts/container.py down || true # without an engine no container runs
 rm -rf .run models reports .pytest_cache .mypy_cache .ruff_cache .hypothesis phase*/.mypy_cache phase*/dist
 find . -name __pycache__ -type d -not -path './.venv/*' -not -path './.tools/*' -prune -exec rm -rf {} +

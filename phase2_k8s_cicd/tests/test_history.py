@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 from phase2_k8s_cicd.cluster import Cluster, version_of
-from phase2_k8s_cicd.errors import ClusterError, ToolError
-from phase2_k8s_cicd.history import HISTORY, KEPT, append, read, run_of, table
-from phase2_k8s_cicd.images import push
+from phase2_k8s_cicd.errors import ClusterError, Phase2Error, RolloutError, ToolError
+from phase2_k8s_cicd.history import HISTORY, KEPT, append, read, run_of, table, was_rolled_back
+from phase2_k8s_cicd.images import fetch, push
 from phase2_k8s_cicd.lock import LEASE, only_one
 from phase2_k8s_cicd.outcome import Outcome
 
+from phase2_k8s_cicd import deploy
+
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 DIGEST = f"sha256:{'a' * 64}"
+HOUSE = "127.0.0.1:5000/house"
 
 
 class Memory(Cluster):
@@ -132,21 +135,99 @@ def test_who_lost_the_lease_takes_nothing_from_whoever_has_it_now() -> None:
     assert cluster.objects[f"lease/{LEASE}"]["spec"] == others | {"renewTime": "later"}
 
 
-@pytest.mark.parametrize(("there", "pushed"), [(True, 0), (False, 1)])
-def test_an_image_is_pushed_once_and_then_named_by_its_digest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool, pushed: int
-) -> None:
-    docker = tmp_path / "docker"
-    names = json.dumps([f"elsewhere/house@sha256:{'b' * 64}", f"127.0.0.1:5000/house@{DIGEST}"])
-    docker.write_text(
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A docker that writes down what it was told; its pulls do what the file `pull` says."""
+    program, names = tmp_path / "docker", [f"elsewhere/house@sha256:{'b' * 64}", f"{HOUSE}@{DIGEST}"]
+    program.write_text(
         f'#!/bin/sh\necho "$1" >>"{tmp_path}/calls"\n'
-        f"case $1 in pull) exit {0 if there else 1} ;; image) echo '{names}' ;; esac\n"
+        f'case "$*" in pull*) . "{tmp_path}/pull" ;; *Digests*) echo \'{json.dumps(names)}\' ;;\n'
+        f'*.Id*) cat "{tmp_path}/id" ;; esac\n'
     )
-    docker.chmod(0o755)
+    program.chmod(0o755)
+    (tmp_path / "id").write_text("built here")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    return tmp_path
 
-    image = push("127.0.0.1:5000/house:v2", "127.0.0.1:5000", print)
 
-    assert image == f"127.0.0.1:5000/house:v2@{DIGEST}"
+ABSENT = "echo manifest unknown >&2; exit 1"
+
+
+@pytest.mark.parametrize(("pull", "pushed"), [("exit 0", 0), (ABSENT, 1)])
+def test_an_image_is_pushed_once_and_then_named_by_its_digest(docker: Path, pull: str, pushed: int) -> None:
+    (docker / "pull").write_text(pull)
+
+    image = push(f"{HOUSE}:v2", "127.0.0.1:5000", print)
+
+    assert image == f"{HOUSE}:v2@{DIGEST}"
     assert version_of(image) == "v2"
-    assert (tmp_path / "calls").read_text().split().count("push") == pushed
+    assert (docker / "calls").read_text().split().count("push") == pushed
+
+
+@pytest.mark.parametrize(
+    ("pull", "why"),
+    [
+        ('echo "not built here" >"$(dirname "$0")/id"', "holds another image"),
+        ("echo connection refused >&2; exit 1", "connection refused"),
+    ],
+)
+def test_bits_that_were_not_looked_into_and_a_registry_without_an_answer_end_a_push(
+    docker: Path, pull: str, why: str
+) -> None:
+    (docker / "pull").write_text(pull)
+
+    with pytest.raises(ToolError, match=why):
+        push(f"{HOUSE}:v2", "127.0.0.1:5000", print)
+    assert "push" not in (docker / "calls").read_text().split()
+
+
+def test_a_pipeline_rolls_out_the_very_image_that_it_looked_into(docker: Path) -> None:
+    (docker / "pull").write_text("exit 0")
+
+    assert fetch(f"{HOUSE}:v2", f"{HOUSE}@{DIGEST}") == f"{HOUSE}:v2@{DIGEST}"
+    for wrong in (f"elsewhere/house@{DIGEST}", f"{HOUSE}:v2", f"{HOUSE}@sha256:1"):
+        with pytest.raises(Phase2Error, match="REFERENCE="):
+            fetch(f"{HOUSE}:v2", wrong)
+
+
+def test_a_rollout_waits_for_the_end_of_another_as_long_as_it_was_told_to() -> None:
+    cluster = Memory()
+
+    with only_one(cluster, "ada with v2", 60, lambda: NOON):
+        late = (NOON + dt.timedelta(seconds=seconds) for seconds in (1, 61, 61, 61))
+        with only_one(cluster, "eve", 60, lambda: next(late), wait_seconds=0.1):
+            assert cluster.objects[f"lease/{LEASE}"]["spec"]["holderIdentity"] == "eve"
+
+
+def test_a_version_that_was_gone_back_from_is_known_until_it_serves_again() -> None:
+    came, gone = outcome("v2"), outcome("v1", action="rollback", previous="v2")
+
+    assert was_rolled_back([came, gone], "v2")
+    assert not was_rolled_back([came, gone], "v1")
+    assert not was_rolled_back([came, gone, outcome("v2")], "v2")
+    assert was_rolled_back([came, gone, outcome("v2", result="undone")], "v2")
+
+
+@pytest.fixture
+def serving_v2(monkeypatch: pytest.MonkeyPatch) -> Memory:
+    monkeypatch.setattr(Memory, "serving", lambda _: f"{HOUSE}:v2", raising=False)
+    monkeypatch.setattr(deploy, "roll_back", lambda *_: ("v2", "v1"))
+    return Memory()
+
+
+def test_a_rollback_from_what_does_not_serve_any_more_does_nothing(serving_v2: Memory) -> None:
+    with pytest.raises(RolloutError, match="v2 serves here, and not v3"):
+        deploy.go_back(serving_v2, {"FROM": "v3"}, print)
+    assert serving_v2.objects == {}
+
+
+def test_who_cannot_ask_goes_back_all_the_same(serving_v2: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_registry(*_: Any) -> str:
+        raise ToolError("the registry is away")
+
+    monkeypatch.setattr(deploy, "build_rollcheck", no_registry)
+
+    done = deploy.go_back(serving_v2, {"FROM": "v2", "REASON": "prices are odd"}, print)
+
+    assert (done.result, done.version, done.previous) == ("serving", "v1", "v2")
+    assert done.reason == "prices are odd: in place of v2; its pods are ready, but it could not be asked"

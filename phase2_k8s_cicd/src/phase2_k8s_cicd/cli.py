@@ -109,7 +109,8 @@ def rollout(
       REGISTRY=123456789012.dkr.ecr.eu-west-1.amazonaws.com YES=1 phase2 rollout --overlay prod --version v2
     """
     from phase2_k8s_cicd.cluster import version_of
-    from phase2_k8s_cicd.deploy import deploy, deploy_processes
+    from phase2_k8s_cicd.deploy import deploy, deploy_processes, version_here
+    from phase2_k8s_cicd.history import read, was_rolled_back
     from phase2_k8s_cicd.pipeline import give, overtaken_by
 
     # A rollout that is told to stop undoes what it began, as at Ctrl-C.
@@ -120,9 +121,12 @@ def rollout(
         return
     cluster = _chosen(overlay, context, yes)
     serving = cluster.serving() if only_forward else None
-    if serving and overtaken_by(version_of(serving)):
+    if serving and (overtaken_by(version_of(serving)) or was_rolled_back(read(cluster), version or version_here())):
         give(os.environ, result="overtaken")
-        click.echo(f"✓ nothing to do: {version_of(serving)} serves, and came after this; to go back:  make rollback")
+        click.echo(
+            f"✓ nothing to do: {version_of(serving)} serves, and came after this or was gone back to; to go back:  "
+            "make rollback"
+        )
         return
     _tell(deploy(cluster, version, os.environ, _say), overlay)
 
@@ -132,7 +136,10 @@ def rollout(
 @context_option
 @yes_option
 def rollback(overlay: str, context: str | None, yes: bool) -> None:
-    """Bring the version before back, and see that it answers."""
+    """Bring the version before back, and see that it answers.
+
+    With FROM=version in the environment nothing is done unless that is what serves; REASON=… is kept.
+    """
     from phase2_k8s_cicd.deploy import go_back
 
     cluster = _chosen(overlay, context, yes)

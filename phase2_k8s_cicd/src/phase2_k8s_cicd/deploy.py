@@ -19,7 +19,15 @@ from phase2_k8s_cicd.asking import Question, Report
 from phase2_k8s_cicd.cluster import APP, Cluster, version_of
 from phase2_k8s_cicd.errors import Phase2Error, RolloutError, ToolError
 from phase2_k8s_cicd.houses import expectations, fixed_houses
-from phase2_k8s_cicd.images import bring, build_rollcheck, build_service, extract_model, require_version
+from phase2_k8s_cicd.images import (
+    bring,
+    build_rollcheck,
+    build_service,
+    extract_model,
+    fetch,
+    require_version,
+    service_image,
+)
 from phase2_k8s_cicd.kubernetes import Kubernetes, make_ready, roll_back
 from phase2_k8s_cicd.lock import only_one
 from phase2_k8s_cicd.outcome import Outcome, Result
@@ -32,20 +40,24 @@ LEASE_SECONDS = 90
 
 
 def deploy(cluster: Cluster, version: str | None, environ: Mapping[str, str], say: Say) -> Outcome:
-    """Build, bring and roll out a version.
+    """Build, bring and roll out a version; with REFERENCE, that very image.
 
     Raises:
         Phase2Error: it did not come to a rollout: no image, no cluster, or another rollout is under way.
 
     """
     registry, plan, by = environ.get("REGISTRY", ""), Plan(), who(environ)
-    image = bring(build_service(version or version_here(), registry, say), cluster, environ, say)
+    version = version or version_here()
+    if reference := environ.get("REFERENCE"):
+        image = fetch(service_image(version, registry), reference)
+    else:
+        image = bring(build_service(version, registry, say), cluster, environ, say)
     rollcheck = bring(build_rollcheck(registry, say), cluster, environ, say)
     houses = fixed_houses()
     with TemporaryDirectory() as folder:
         expected = expectations(houses, extract_model(image, Path(folder)))
     make_ready(cluster, image)
-    with only_one(cluster, f"{by} with {version_of(image)}", LEASE_SECONDS, now):
+    with only_one(cluster, f"{by} with {version_of(image)}", LEASE_SECONDS, now, plan.wait_seconds):
         rollout = Rollout(Kubernetes(cluster, image, rollcheck), version_of(image), plan, say)
         outcome = attempt(rollout, expectations(houses), expected, by)
         outcome = outcome.model_copy(update={"image": image, "run": history.run_of(environ)})
@@ -103,25 +115,27 @@ def attempt(rollout: Rollout, houses: str, expected: str, by: str) -> Outcome:
 
 
 def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
-    """Bring the version before back, and ask whether it answers.
+    """Bring the version before back, and ask whether it answers; with FROM, only if that is what serves.
 
     Raises:
         Phase2Error: there is nothing to go back to, it does not become ready, or a rollout is under way.
 
     """
     plan, by, why = Plan(), who(environ), environ.get("REASON", "").strip()
-    rollcheck = bring(build_rollcheck(environ.get("REGISTRY", ""), say), cluster, environ, say)
     started_at, started = now(), time.monotonic()
-    with only_one(cluster, f"{by} with a rollback", LEASE_SECONDS, now):
+    with only_one(cluster, f"{by} with a rollback", LEASE_SECONDS, now, plan.wait_seconds):
+        serving, bad = cluster.serving(), environ.get("FROM")
+        if bad and serving and version_of(serving) != bad:
+            raise RolloutError(f"{version_of(serving)} serves here, and not {bad}: nothing was done")
         gone, back = roll_back(cluster, plan.update_seconds)
         say(f"{back} is back in the place of {gone}; asking it …")
-        question = Question(
-            f"http://{APP}", plan.watch_rate, plan.settle_seconds, expectations(fixed_houses()), [back, gone]
-        )
-        found = pods.ask(cluster, rollcheck, {"back": question})["back"]
+        houses = expectations(fixed_houses())
+        question = Question(f"http://{APP}", plan.watch_rate, plan.settle_seconds, houses, [back, gone])
+        found = _asked(cluster, environ, question, say)
+        lost = found is not None and found.lost > 0
         outcome = Outcome(
             action="rollback",
-            result="failed" if found.lost else "serving",
+            result="failed" if lost else "serving",
             version=back,
             previous=gone,
             reason=f"{f'{why}: ' if why else ''}{_how_it_went(found, gone)}",
@@ -135,7 +149,19 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
     return outcome
 
 
-def _how_it_went(found: Report, gone: str) -> str:
+def _asked(cluster: Cluster, environ: Mapping[str, str], question: Question, say: Say) -> Report | None:
+    """Ask; that nobody can be sent to ask, say because the registry is away, must keep nobody from going back."""
+    try:
+        rollcheck = bring(build_rollcheck(environ.get("REGISTRY", ""), say), cluster, environ, say)
+        return pods.ask(cluster, rollcheck, {"back": question})["back"]
+    except Phase2Error as error:
+        say(f"it could not be asked: {error}")
+        return None
+
+
+def _how_it_went(found: Report | None, gone: str) -> str:
+    if found is None:
+        return f"in place of {gone}; its pods are ready, but it could not be asked"
     return found.why_lost() if found.lost else f"in place of {gone}, asked {found.requests} times, 0 lost"
 
 
@@ -154,9 +180,9 @@ def now() -> dt.datetime:
 
 
 def who(environ: Mapping[str, str]) -> str:
-    """Name who is at it: in a pipeline whoever pushed, else the user of this machine."""
+    """Name who is at it: in a pipeline whoever pushed, or started it again, else the user of this machine."""
     with suppress(KeyError, OSError):  # a user id that has no name
-        return environ.get("GITHUB_ACTOR") or getpass.getuser()
+        return environ.get("GITHUB_TRIGGERING_ACTOR") or environ.get("GITHUB_ACTOR") or getpass.getuser()
     return f"user {os.getuid()}"
 
 

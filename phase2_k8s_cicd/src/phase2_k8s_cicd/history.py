@@ -47,6 +47,17 @@ def read(cluster: Cluster) -> list[Outcome]:
     return [Outcome.model_validate_json(line) for line in found["data"][KEY].splitlines()] if found else []
 
 
+def was_rolled_back(outcomes: Sequence[Outcome], version: str) -> bool:
+    """Say whether the last that was done with a version here was to go back from it."""
+    for each in reversed(outcomes):
+        if each.result == "serving" and version in (each.version, each.previous):
+            if each.action == "rollback" and each.previous == version:
+                return True
+            if each.version == version:
+                return False
+    return False
+
+
 def run_of(environ: Mapping[str, str]) -> str:
     """Give the address of the pipeline's run (RUN_URL where it is not GitHub's), or nothing when a person typed it."""
     if url := environ.get("RUN_URL"):

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from phase2_k8s_cicd.cluster import Cluster
+from phase2_k8s_cicd.cluster import LOCAL_HOSTS, Cluster
 from phase2_k8s_cicd.errors import ClusterError, Phase2Error, ToolError
 from phase2_k8s_cicd.rollout import Say
 from phase2_k8s_cicd.tools import ROOT, run, show, succeeds
@@ -19,6 +19,9 @@ SERVICE = "house-price-service"
 ROLLCHECK = ROOT / "phase2_k8s_cicd" / "rollcheck"
 # A tag; also what HOUSE_SERVICE_VERSION allows.
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+# How registries say that they have no such image.
+ABSENT = re.compile("not found|manifest unknown|does not exist|no such", re.IGNORECASE)
 
 
 def build_service(version: str, registry: str, say: Say) -> str:
@@ -29,14 +32,40 @@ def build_service(version: str, registry: str, say: Say) -> str:
         ToolError: docker is missing, or the build failed.
 
     """
-    require_version(version)
-    image = f"{registry}/{SERVICE}:{version}" if registry else f"{SERVICE}:{version}"
+    image = service_image(version, registry)
     if _is_there(image, registry, say):
         return image
     say(f"building {image}; the first time takes some minutes …")
-    show(_build("phase1_docker_api/Dockerfile", "house-price-api"))
-    show(_build("phase2_k8s_cicd/Dockerfile", image, f"--build-arg=VERSION={version}"))
+    for_nodes = _platform(registry)
+    show(_build("phase1_docker_api/Dockerfile", "house-price-api", *for_nodes))
+    show(_build("phase2_k8s_cicd/Dockerfile", image, f"--build-arg=VERSION={version}", *for_nodes))
     return image
+
+
+def service_image(version: str, registry: str) -> str:
+    """Name the image of a version.
+
+    Raises:
+        Phase2Error: the version cannot be a tag.
+
+    """
+    require_version(version)
+    return f"{registry}/{SERVICE}:{version}" if registry else f"{SERVICE}:{version}"
+
+
+def fetch(image: str, reference: str) -> str:
+    """Take the very image that a pipeline has looked into, REPOSITORY@DIGEST, under the name of its version.
+
+    Raises:
+        Phase2Error: the reference is another repository's, or has no digest.
+        ToolError: docker is missing, or the registry has no such image.
+
+    """
+    repository, _, digest = reference.partition("@")
+    if repository != image.rpartition(":")[0] or not DIGEST.fullmatch(digest):
+        raise Phase2Error(f"REFERENCE={reference}: give {image.rpartition(':')[0]}@sha256:…, as make image-push does")
+    run(["docker", "pull", "--quiet", reference])
+    return f"{image}@{digest}"
 
 
 def _is_there(image: str, registry: str, say: Say) -> bool:
@@ -71,8 +100,14 @@ def build_rollcheck(registry: str, say: Say) -> str:
     image = f"{registry}/rollcheck:{digest[:12]}" if registry else f"rollcheck:{digest[:12]}"
     if not _is_there(image, registry, say):
         say(f"building {image} …")
-        run(["docker", "build", "--quiet", f"--tag={image}", str(ROLLCHECK)])
+        run(["docker", "build", "--quiet", f"--tag={image}", *_platform(registry), str(ROLLCHECK)])
     return image
+
+
+def _platform(registry: str) -> list[str]:
+    """Build for the nodes of infra/aws, whatever this computer's processor is, unless the registry is on it."""
+    host = registry.partition("/")[0].partition(":")[0]
+    return [] if host in ("", *LOCAL_HOSTS) else ["--platform=linux/amd64"]
 
 
 def _build(dockerfile: str, tag: str, *arguments: str) -> list[str]:
@@ -86,18 +121,39 @@ def push(image: str, registry: str, say: Say) -> str:
     A tag that must not change its meaning is never pushed twice: registries with immutable tags refuse that.
 
     Raises:
-        ToolError: docker is missing, or the registry does not take the image.
+        ToolError: docker is missing, or the registry does not take the image, or holds another one under this name.
 
     """
-    if not succeeds(["docker", "pull", "--quiet", image]):
+    built = _id_of(image)
+    if not _registry_has(image):
         say(f"pushing {image} …")
         run(["docker", "push", "--quiet", image])
+    elif _id_of(image) != built:
+        raise ToolError(
+            f"the registry holds another image as {image} than the one that was built and looked into here, and a "
+            "version never changes its meaning: make a new commit, or choose another VERSION"
+        )
     names = json.loads(run(["docker", "image", "inspect", "--format={{json .RepoDigests}}", image]))
     repository = image.rpartition(":")[0]
     digest = next((name.partition("@")[2] for name in names if name.startswith(f"{repository}@")), None)
     if digest is None:
         raise ToolError(f"{registry} took {image}, but docker knows no digest of it; try again")
     return f"{image}@{digest}"
+
+
+def _registry_has(image: str) -> bool:
+    """Pull an image; say that there is none only when the registry says so, and not when it cannot be asked."""
+    try:
+        run(["docker", "pull", "--quiet", image])
+    except ToolError as error:
+        if isinstance(error.__cause__, FileNotFoundError) or not ABSENT.search(str(error)):
+            raise
+        return False
+    return True
+
+
+def _id_of(image: str) -> str:
+    return run(["docker", "image", "inspect", "--format={{.Id}}", image]).strip()
 
 
 def bring(image: str, cluster: Cluster, environ: Mapping[str, str], say: Say) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -17,14 +18,14 @@ Clock = Callable[[], dt.datetime]
 
 
 @contextmanager
-def only_one(cluster: Cluster, holder: str, seconds: float, clock: Clock) -> Iterator[None]:
+def only_one(cluster: Cluster, holder: str, seconds: float, clock: Clock, wait_seconds: float = 0) -> Iterator[None]:
     """Hold the lease, and renew it three times in `seconds`; whoever was killed loses it after them.
 
     Raises:
-        ClusterError: another rollout holds it.
+        ClusterError: another rollout holds it, and does so still after `wait_seconds`.
 
     """
-    acquired = _acquire(cluster, holder, seconds, clock())
+    acquired = _wait_for(cluster, holder, seconds, clock, wait_seconds)
     done = threading.Event()
     renewing = threading.Thread(target=_renew, args=(cluster, acquired, seconds / 3, clock, done), daemon=True)
     renewing.start()
@@ -37,6 +38,17 @@ def only_one(cluster: Cluster, holder: str, seconds: float, clock: Clock) -> Ite
             found = cluster.get("lease", LEASE)
             if found and found["spec"]["acquireTime"] == acquired:
                 cluster.delete(f"lease/{LEASE}")
+
+
+def _wait_for(cluster: Cluster, holder: str, seconds: float, clock: Clock, wait_seconds: float) -> str:
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return _acquire(cluster, holder, seconds, clock())
+        except ClusterError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(min(2, wait_seconds))
 
 
 def _acquire(cluster: Cluster, holder: str, seconds: float, now: dt.datetime) -> str:

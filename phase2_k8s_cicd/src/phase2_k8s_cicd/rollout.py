@@ -34,6 +34,7 @@ class Plan(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ROLLOUT_", frozen=True, extra="ignore")
 
+    wait_seconds: float = Field(0, ge=0, description="How long to wait for the end of another rollout there.")
     start_seconds: int = Field(90, ge=5, description="How long a candidate may take until it is ready.")
     update_seconds: int = Field(240, ge=10, description="How long replacing all pods may take.")
     compare_rate: float = Field(25, gt=0, le=200, description="Requests a second to each of old and new.")
