@@ -6,6 +6,8 @@ locals {
     owner   = var.owner
     expires = var.expires
   }
+  # A machine's tags are part of its template: with the day among them, another day would replace all machines.
+  node_tags = { for key, value in local.tags : key => value if key != "expires" }
 }
 
 module "network" {
@@ -35,7 +37,7 @@ module "cluster" {
   node_subnet_ids          = module.network.node_subnet_ids
   api_cidrs                = var.api_open_to_the_world ? ["0.0.0.0/0"] : var.api_cidrs
   nodes                    = var.nodes
-  node_tags                = local.tags
+  node_tags                = local.node_tags
   log_retention_days       = var.log_retention_days
   addons                   = var.addons
 }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -101,7 +102,7 @@ class Cloud:
 def cloud(folder: Path) -> Iterator[Cloud]:
     port = free_port()
     server = subprocess.Popen(
-        [TOOLS / "moto_server", "-H", "127.0.0.1", "-p", str(port)],
+        [TOOLS / "python", ROOT / "infra/aws/tests/moto_server.py", "-H", "127.0.0.1", "-p", str(port)],
         env=ENVIRONMENT
         | {
             "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
@@ -133,7 +134,7 @@ def actions(folder: Path) -> set[str]:
         credential = re.search(r"Credential=[^/]+/\d+/[^/]+/([a-z0-9-]+)/", asked["headers"].get("Authorization", ""))
         if credential:
             service = {"tagging": "tag"}.get(credential[1], credential[1])
-            action = re.search(r"(?:^|&)Action=(\w+)", asked["body"] or "")
+            action = re.search(r"(?:^|&)Action=(\w+)", base64.b64decode(asked["body"] or "").decode())
             found.add(f"{service}:{action[1] if action else '*'}")
     return found
 

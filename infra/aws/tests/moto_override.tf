@@ -8,7 +8,7 @@ resource "aws_eks_cluster" "this" {
 
 resource "aws_eks_node_group" "this" {
   lifecycle {
-    ignore_changes = [remote_access, update_config]
+    ignore_changes = [remote_access, update_config, tags, tags_all]
   }
 }
 

@@ -78,6 +78,11 @@ run "by_default_there_is_no_nat_gateway_no_public_api_and_no_pipeline" {
     condition     = local.tags == { project = "house-prices", stack = "t-1", owner = "me", expires = "2027-01-31" }
     error_message = "cloud-check looks for stack; owner and expires tell a stranger the rest"
   }
+
+  assert {
+    condition     = local.node_tags == { project = "house-prices", stack = "t-1", owner = "me" }
+    error_message = "another day of expiry must not replace all machines"
+  }
 }
 
 run "the_world_is_let_to_the_api_by_one_plain_word" {
