@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import phase2_k8s_cicd.tools
 import pytest
+from click.testing import CliRunner
 from phase2_k8s_cicd.asking import Report
+from phase2_k8s_cicd.cli import cli
 from phase2_k8s_cicd.outcome import Outcome
 from phase2_k8s_cicd.pipeline import give_image, give_outcome, overtaken_by, summary
 
@@ -71,8 +76,66 @@ def test_the_summary_of_a_refusal_stays_one_table_and_says_what_serves() -> None
     assert "| reason | price 1 \\| not 2 second line |\n" in text
 
 
+def test_what_failed_may_not_have_left_the_old_version_serving() -> None:
+    text = summary(outcome(result="failed", action="rollback", image="house:v2", watch=report(lost=3)), "prod")
+
+    assert text.startswith("### ✗ rollback of v2 in prod: failed\n")
+    assert "| callers meanwhile | 1,200 | 3 |" in text
+    for fact in ("before | v1", "image | `house:v2`", "seconds | 61"):
+        assert f"| {fact} |\n" in text
+
+
 def test_nothing_is_written_when_a_person_typed_it() -> None:
     give_outcome({}, outcome(), "dev")
+
+
+@pytest.fixture
+def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """What a step of a pipeline gives to later ones, and where; what it made of signals is made undone."""
+    heard = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "page"))
+    yield tmp_path / "output"
+    for number, handler in heard.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("result", "code", "said"),
+    [
+        ("serving", 0, "✓ v2 serves: asked 1,200 times\n"),
+        ("refused", 1, "v2 was refused; v1 serves as before\n"),
+        ("failed", 1, "v2 was failed\n"),
+    ],
+)
+def test_a_rollout_ends_well_only_when_its_version_serves(
+    given: Path, monkeypatch: pytest.MonkeyPatch, result: str, code: int, said: str
+) -> None:
+    monkeypatch.setattr("phase2_k8s_cicd.deploy.deploy_processes", lambda *_: outcome(result=result))
+
+    done = CliRunner().invoke(cli, ["rollout", "--runtime=process"])
+
+    assert done.exit_code == code
+    assert said in done.output
+    assert given.read_text() == f"result={result}\n"
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        assert signal.getsignal(number) is signal.default_int_handler, "told to stop, it undoes what it began"
+
+
+@pytest.mark.parametrize(("flag", "result"), [(["--only-forward"], "overtaken"), ([], "serving")])
+def test_what_was_overtaken_is_rolled_out_by_a_person_and_by_no_pipeline(
+    given: Path, monkeypatch: pytest.MonkeyPatch, flag: list[str], result: str
+) -> None:
+    monkeypatch.setattr("phase2_k8s_cicd.cli._chosen", lambda *_: SimpleNamespace(serving=lambda: f"{NAME}:newer"))
+    monkeypatch.setattr(
+        "phase2_k8s_cicd.pipeline.overtaken_by", lambda serving: serving if serving == "newer" else None
+    )
+    monkeypatch.setattr("phase2_k8s_cicd.deploy.deploy", lambda *_: outcome())
+
+    CliRunner().invoke(cli, ["rollout", *flag])
+
+    assert given.read_text() == f"result={result}\n"
 
 
 @pytest.fixture

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
+import json
+import re
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from phase2_k8s_cicd.asking import OfVersion, Question, Report, report_in
+from phase2_k8s_cicd.cli import _say
 from phase2_k8s_cicd.cluster import Cluster
-from phase2_k8s_cicd.deploy import attempt, version_here
+from phase2_k8s_cicd.deploy import attempt, deploy_processes, version_here
 from phase2_k8s_cicd.errors import ClusterError, Phase2Error, RolloutError, ToolError
 from phase2_k8s_cicd.images import build_service, way_to
-from phase2_k8s_cicd.kubernetes import _hopeless, is_rolled, previous_revision
+from phase2_k8s_cicd.kubernetes import Kubernetes, _hopeless, is_rolled, previous_revision, roll_back
 from phase2_k8s_cicd.rollout import Plan, Rollout, Say
-from phase2_k8s_cicd.tools import ROOT
 from phase2_k8s_cicd.tools import run as run_tool
 
 PLAN = Plan()
+STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+HEARD = [signal.getsignal(number) for number in STOPS]
 
 
 def report(lost: int = 0, p50_ms: float = 3, p99_ms: float = 10, **last_s: float) -> Report:
@@ -55,6 +62,9 @@ class Place:
     undo_fails: BaseException | None = None
     answering: frozenset[str] = frozenset({"v1"})
     done: list[str] = dataclasses.field(default_factory=list)
+    asked: dict[str, Question] = dataclasses.field(default_factory=dict)
+    undo_timeout_s: float = 0
+    deaf_to: frozenset[int] = frozenset()
 
     @contextmanager
     def candidate(self, timeout_s: float) -> Iterator[str]:
@@ -63,10 +73,12 @@ class Place:
         self.done.append("candidate gone")
 
     def ask(self, questions: Mapping[str, Question]) -> dict[str, Report]:
+        self.asked |= questions
         return {name: {"new": self.new, "old": self.old}[name] for name in questions}
 
     @contextmanager
     def watching(self, question: Question, say: Say) -> Iterator[Place]:
+        self.asked["watch"] = question
         yield self
 
     def end(self) -> Report:
@@ -79,6 +91,8 @@ class Place:
 
     def undo(self, timeout_s: float) -> None:
         self.done.append("undone")
+        self.undo_timeout_s = timeout_s
+        self.deaf_to = frozenset(number for number in STOPS if signal.getsignal(number) is signal.SIG_IGN)
         if self.undo_fails:
             raise self.undo_fails
 
@@ -92,11 +106,24 @@ def run(place: Place) -> str:
     return Rollout(place, "v2", PLAN, print).run("[]", "[]")
 
 
-def test_a_good_version_replaces_the_old_one_once_its_candidate_is_gone() -> None:
+def test_a_good_version_replaces_the_old_one_once_its_candidate_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     place = Place()
+    monkeypatch.setattr("phase2_k8s_cicd.rollout.time.sleep", lambda seconds: place.done.append(f"wait {seconds:g} s"))
 
     assert "asked 200 times meanwhile, 0 lost" in run(place)
-    assert place.done == ["candidate", "candidate gone", "replaced"]
+    assert place.done == ["candidate", "candidate gone", "replaced", "wait 8 s"]
+
+
+def test_a_candidate_must_give_its_own_prices_and_callers_may_meet_every_version_that_was_there() -> None:
+    place = Place(answering=frozenset({"v1", "v0"}))
+
+    Rollout(place, "v2", PLAN, print).run("houses", "prices")
+
+    assert place.asked == {
+        "new": Question("http://candidate", 25, 8, "prices", ["v2"]),
+        "old": Question("http://house", 25, 8, "houses", ["v0", "v1"]),
+        "watch": Question("http://house", 50, 0, "houses", ["v0", "v1", "v2"]),
+    }
 
 
 def test_the_first_version_of_all_needs_nothing_to_compare_with() -> None:
@@ -104,6 +131,21 @@ def test_the_first_version_of_all_needs_nothing_to_compare_with() -> None:
 
     assert run(place) == "nothing answered before"
     assert place.done[-1] == "replaced"
+    assert set(place.asked) == {"new"}
+
+
+@pytest.mark.parametrize("slow", [report(p50_ms=32.1), report(p99_ms=350.1)])
+def test_the_first_version_of_all_must_not_be_slow_either(slow: Report) -> None:
+    with pytest.raises(RolloutError, match=r"too slow.*, expected are 10+\.0 ms"):
+        run(Place(previous=None, new=slow))
+
+
+def test_a_first_version_that_does_not_come_up_is_taken_away_again() -> None:
+    place = Place(previous=None, fails=RolloutError("not ready"))
+
+    with pytest.raises(RolloutError, match="not ready"):
+        run(place)
+    assert place.done[-2:] == ["replaced", "undone"]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +171,7 @@ def test_a_candidate_within_what_is_tolerated_comes_in() -> None:
 @pytest.mark.parametrize(
     ("watched", "why"),
     [
-        (report(lost=3, v1=8, v2=12), "while v2 came in, 3 of 200"),
+        (report(lost=1, v1=8, v2=12), "while v2 came in, 1 of 200"),
         (report(v1=12), "v2 never answered"),
         (report(v1=11.5, v2=12), "v1 still answers"),
     ],
@@ -153,6 +195,19 @@ def test_an_update_that_fails_or_is_told_to_stop_is_undone_and_put_down_as_such(
     assert outcome.reason == (str(error) or "it was told to stop")
 
 
+def test_a_version_that_came_and_one_that_was_refused_are_put_down_as_such() -> None:
+    came, refused = (
+        attempt(Rollout(place, "v2", PLAN, print), "[]", "[]", "ada") for place in (Place(), Place(new=report(lost=1)))
+    )
+
+    assert (came.result, refused.result) == ("serving", "refused")
+    assert came.seconds < 60
+
+
+def test_a_version_that_serves_already_may_come_once_more() -> None:
+    assert "asked 200 times" in run(Place(previous="v2", answering=frozenset({"v2"}), watched=report(v2=12)))
+
+
 def test_a_way_back_that_fails_too_does_not_hide_why_it_was_begun() -> None:
     place = Place(fails=RolloutError("not ready"), undo_fails=ToolError("the API server is gone"))
 
@@ -162,10 +217,35 @@ def test_a_way_back_that_fails_too_does_not_hide_why_it_was_begun() -> None:
     assert outcome.reason == "not ready\nand the way back failed: the API server is gone"
 
 
+def test_the_way_back_has_time_of_its_own_and_is_deaf_to_what_tells_it_to_stop() -> None:
+    place = Place(fails=RolloutError("not ready"))
+
+    with pytest.raises(RolloutError):
+        Rollout(place, "v2", Plan(update_seconds=10), print).run("[]", "[]")
+    assert place.undo_timeout_s >= PLAN.update_seconds
+    assert place.deaf_to == STOPS
+    assert [signal.getsignal(number) for number in STOPS] == HEARD, "and it hears again"
+
+
+def test_a_terminal_that_was_closed_does_not_keep_the_old_version_from_coming_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise OSError("Input/output error")
+
+    monkeypatch.setattr("phase2_k8s_cicd.cli.click.echo", closed)
+    place = Place(fails=KeyboardInterrupt())
+
+    attempt(Rollout(place, "v2", PLAN, _say), "[]", "[]", "ada")
+
+    assert place.done[-1] == "undone"
+
+
 def test_what_callers_saw_is_kept_when_an_update_fails() -> None:
     outcome = attempt(Rollout(Place(fails=RolloutError("not ready")), "v2", PLAN, print), "[]", "[]", "ada")
 
     assert outcome.watch == report(v1=8, v2=12)
+    assert outcome.candidate == {"new": report(), "old": report()}
 
 
 def test_an_old_version_that_does_not_answer_at_all_is_replaced_by_one_that_does() -> None:
@@ -176,10 +256,19 @@ def test_an_old_version_that_does_not_answer_at_all_is_replaced_by_one_that_does
     assert place.done[-1] == "replaced"
 
 
-def revision(number: int, tag: str, served: str) -> dict[str, Any]:
+def test_an_old_version_that_loses_some_answers_is_watched_all_the_same() -> None:
+    assert "asked 200 times" in run(Place(old=report(lost=199)))
+
+
+def revision(number: int, tag: str, served: str, replicas: int = 0) -> dict[str, Any]:
     annotations = {"deployment.kubernetes.io/revision": str(number), "house-price/served": served}
     containers = [{"image": f"house:{tag}"}]
-    return {"metadata": {"annotations": annotations}, "spec": {"template": {"spec": {"containers": containers}}}}
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), replicas)
+    return {
+        "metadata": {"name": f"rs-{number}", "annotations": annotations, "generation": 1},
+        "spec": {"replicas": replicas, "template": {"spec": {"containers": containers}}},
+        "status": counts | {"observedGeneration": 1},
+    }
 
 
 def test_a_rollback_leads_to_what_has_served_and_not_to_what_was_undone() -> None:
@@ -191,6 +280,58 @@ def test_a_rollback_leads_to_what_has_served_and_not_to_what_was_undone() -> Non
     assert before is not None
     assert before["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "1"
     assert previous_revision([revision(4, "v2", "v2"), failed], "house:v2") is None
+    newest = revision(10, "v0", "v0")
+    assert previous_revision([revision(9, "v1", "v1"), newest], "house:v2") == newest, "by number, not as text"
+
+
+class Told(Cluster):
+    """A cluster that writes down what it is told; v2 serves there as revision 4, and all is as it was told to be."""
+
+    def __init__(self) -> None:
+        super().__init__("told", "https://127.0.0.1", "local")
+        object.__setattr__(self, "told", [])
+        object.__setattr__(self, "answers", iter(()))
+
+    told: list[str]
+    answers: Iterator[bool]  # whether the API server does; later it always does
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, timeout_s: float = 120) -> str:
+        self.told.append(" ".join(arguments))
+        if arguments[0] == "get" and not next(self.answers, True):
+            raise ToolError("the API server is away")
+        match arguments[:2]:
+            case "get", "deployment":
+                return json.dumps(revision(4, "v2", "v2", replicas=2))
+            case "get", "replicasets":
+                old, gone = revision(1, "v1", "v1", replicas=1), revision(3, "v3", "v2")
+                return json.dumps({"items": [old, revision(4, "v2", "v2", replicas=1), gone]})
+            case "get", "pods":
+                return '{"items": []}'
+        return ""
+
+
+def test_the_way_back_leads_to_the_very_revision_that_served_or_to_nothing() -> None:
+    cluster = Told()
+    place = Kubernetes(cluster, "house:v3", "rollcheck")
+    object.__setattr__(cluster, "answers", iter([False]))
+
+    place.undo(1)
+    undone = cluster.told[-4:]
+    place.previous = None
+    place.undo(1)
+
+    assert place.answering == {"v1", "v2"}, "a rollout that was killed leaves two"
+    assert undone[0] == "rollout undo deployment/house-price-api --to-revision=4"
+    assert [told.split()[1] for told in undone[1:]] == ["deployment", "deployment", "pods"], "it is waited for"
+    assert cluster.told[-1].startswith("delete deployment/house-price-api ")
+
+
+def test_a_rollback_unmarks_what_it_replaces_and_that_alone() -> None:
+    cluster = Told()
+
+    assert roll_back(cluster, 1) == ("v2", "v1")
+    assert "rollout undo deployment/house-price-api --to-revision=1" in cluster.told
+    assert [told for told in cluster.told if "annotate" in told] == ["annotate replicaset/rs-4 house-price/served-"]
 
 
 def pod(ready: bool, restarts: int) -> dict[str, Any]:
@@ -205,18 +346,38 @@ def test_a_pod_that_crashed_is_hopeless_until_it_is_ready_again() -> None:
     assert _hopeless(pod(ready=False, restarts=0)) is None
 
 
-def test_a_new_file_gives_another_version_and_leaves_gits_index_as_it_is() -> None:
-    version, staged = version_here(), run_tool(["git", "diff", "--cached", "--name-only"])
-    new = ROOT / "a-new-file-for-a-test"
-    try:
-        new.write_text("x")
-        with_it = version_here()
-    finally:
-        new.unlink()
+def test_a_new_file_and_each_change_give_another_version_and_leave_gits_index_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phase2_k8s_cicd.tools.ROOT", tmp_path)
+    names = {f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    run_tool(["git", "init", "--quiet"])
+    run_tool(["git", "commit", "--quiet", "--allow-empty", "--message=x"], environ=names)
+    versions = [version_here()]
+    for text in "xy":
+        (tmp_path / "new").write_text(text)
+        versions.append(version_here())
 
-    assert with_it != version
-    assert version_here() == version
-    assert run_tool(["git", "diff", "--cached", "--name-only"]) == staged
+    commit = run_tool(["git", "rev-parse", "--short=12", "HEAD"]).strip()
+    assert versions[0] == commit
+    assert re.fullmatch(rf"{commit}-\w{{8}} {commit}-\w{{8}}", " ".join(versions[1:]))
+    assert len(set(versions)) == 3
+    assert run_tool(["git", "diff", "--cached", "--name-only"]) == ""
+
+
+def test_a_second_rollout_to_processes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHASE2_RUN_FOLDER", str(tmp_path))
+    with (tmp_path / "rollout.lock").open("w") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+
+        with pytest.raises(RolloutError, match="another rollout is under way"):
+            deploy_processes("v2", print)
+
+
+def test_rollcheck_is_told_which_versions_may_answer() -> None:
+    told = Question("http://house", 50, 0, "[]", ["v1", "v2"]).arguments("houses.json")
+
+    assert told[-4:] == ["-houses=houses.json", "-report=-", "-versions=v1,v2", "http://house"]
 
 
 def test_a_rollcheck_that_ends_without_a_report_is_an_error_with_its_words() -> None:
@@ -234,6 +395,7 @@ def test_only_a_cluster_of_this_machine_is_changed_without_a_question() -> None:
     assert local("anything", "https://[::1]:6443")
     assert not local("arn:aws:eks:eu-west-1:123456789012:cluster/house")
     assert not local("kinder-garden")
+    assert not local("minikube.example.com")
     assert not local("prod", "https://127.0.0.1.example.com:6443")
 
 
@@ -245,6 +407,7 @@ def test_each_kind_of_cluster_gets_its_images_in_its_own_way(monkeypatch: pytest
 
     assert way("kind-house") == ["kind", "load", "docker-image", "new:v1", "--name=house"]
     assert way("kind-house", "old:v1") is None
+    assert way("k3d-dev") == ["k3d", "image", "import", "new:v1", "--cluster=dev"]
     assert way("minikube") == ["minikube", "image", "load", "new:v1"]
     assert way("docker-desktop") is None
     assert way("eks", LOAD_IMAGE="my loader --fast") == ["my", "loader", "--fast", "new:v1"]

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -279,9 +280,10 @@ def _tell(outcome: Outcome, overlay: str) -> None:
     if outcome.result == "serving":
         click.echo(f"✓ {outcome.version} serves: {outcome.reason}\n  all of it: {path}")
         return
-    stays = f"; {outcome.previous} serves as before" if outcome.previous and outcome.result != "failed" else ""
+    stays = f"; {outcome.previous} serves as before" if outcome.old_serves else ""
     raise click.ClickException(f"{outcome.version} was {outcome.result}{stays}\n{outcome.reason}\nall of it: {path}")
 
 
 def _say(text: str) -> None:
-    click.echo(f"• {text}", err=True)
+    with suppress(OSError):  # a terminal that was closed must not keep away what brings the old version back
+        click.echo(f"• {text}", err=True)

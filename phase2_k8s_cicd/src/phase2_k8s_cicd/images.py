@@ -70,7 +70,7 @@ def fetch(image: str, reference: str) -> str:
 
 def _is_there(image: str, registry: str, say: Say) -> bool:
     """Say whether there is such an image; what a registry has under this name comes before what this machine has."""
-    if registry and succeeds(["docker", "pull", "--quiet", image]):
+    if registry and succeeds(["docker", "pull", "--quiet", image], timeout_s=1800):  # on a slow line it takes long
         say(f"{image} is in the registry")
         return True
     if succeeds(["docker", "image", "inspect", image]):

@@ -31,6 +31,11 @@ class Outcome(BaseModel):
     candidate: dict[str, Report] = {}
     watch: Report | None = None
 
+    @property
+    def old_serves(self) -> bool:
+        """Whether the version before serves on, as far as is known."""
+        return self.previous is not None and self.result in ("refused", "undone")
+
     def write(self, folder: Path) -> Path:
         """Write it as JSON, and give the file."""
         folder.mkdir(parents=True, exist_ok=True)

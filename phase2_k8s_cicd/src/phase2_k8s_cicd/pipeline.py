@@ -42,7 +42,7 @@ def give_outcome(environ: Mapping[str, str], outcome: Outcome, overlay: str) -> 
 def summary(outcome: Outcome, overlay: str) -> str:
     """Say in Markdown who brought what, what came of it, and what those saw who asked meanwhile."""
     came = outcome.result == "serving"
-    stays = "" if came or not outcome.previous else f"; {outcome.previous} serves as before"
+    stays = f"; {outcome.previous} serves as before" if outcome.old_serves else ""
     title = f"{'✓' if came else '✗'} {outcome.action} of {outcome.version} in {overlay}: {outcome.result}{stays}"
     facts = {
         "by": outcome.by,

@@ -53,12 +53,17 @@ def run(
     return done.stdout
 
 
-def succeeds(command: Sequence[str]) -> bool:
-    """Say whether a command that only asks something ends well."""
+def succeeds(command: Sequence[str], timeout_s: float = 60) -> bool:
+    """Say whether a command that only asks something ends well.
+
+    Raises:
+        ToolError: there is no answer: the program is missing, or did not end in time.
+
+    """
     try:
-        run(command, timeout_s=60)
+        run(command, timeout_s=timeout_s)
     except ToolError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
+        if error.__cause__:
             raise
         return False
     return True
@@ -81,8 +86,9 @@ def show(command: Sequence[str]) -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Be deaf to Ctrl-C and SIGTERM, as are the programs started meanwhile: what was begun is brought back."""
-    heard = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Be deaf to what tells to stop, as are the programs started meanwhile: what was begun is brought back."""
+    stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # a closed terminal sends the last, and its shell once more
+    heard = {number: signal.signal(number, signal.SIG_IGN) for number in stops}
     try:
         yield
     finally:
