@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 from phase1_docker_api.model import HouseModel
 from phase2_k8s_cicd.api import create_app
+from phase2_k8s_cicd.metrics import WAITING, ServiceMetrics
 from phase2_k8s_cicd.settings import Settings
 
 SEED = {"land_area_sqft": 5000, "bedrooms": 3}
@@ -31,14 +33,17 @@ def sample(client: TestClient, series: str) -> float:
 
 
 def test_answers_are_counted_by_method_path_and_status_and_timed(client: TestClient) -> None:
+    started = time.monotonic()
     client.post("/predict", json=SEED)
     client.post("/predict", json=SEED | {"bedrooms": -1})
     client.get("/no/such/path")
+    took_s = time.monotonic() - started
 
     assert sample(client, 'house_http_requests_total{method="POST",path="/predict",status="200"}') == 1
     assert sample(client, 'house_http_requests_total{method="POST",path="/predict",status="422"}') == 1
     assert sample(client, 'house_http_requests_total{method="GET",path="unknown",status="404"}') == 1
     assert sample(client, 'house_http_request_duration_seconds_count{path="/predict"}') == 2
+    assert 0 < sample(client, 'house_http_request_duration_seconds_sum{path="/predict"}') < took_s
     assert sample(client, "house_http_requests_in_flight") == 1, "the request for the metrics itself"
 
 
@@ -49,17 +54,18 @@ def test_prices_batches_and_warnings_are_counted_for_one_house_and_for_many(clie
     assert sample(client, "house_predicted_price_usd_count") == 3
     assert sample(client, "house_predicted_price_usd_sum") > 2 * price
     assert sample(client, 'house_predict_batch_houses_bucket{le="2.0"}') == 2
+    assert sample(client, "house_predict_batch_houses_sum") == 3
     assert sample(client, 'house_warnings_total{code="unknown_category",field="neighborhood"}') == 1
 
 
 def test_refusals_are_counted_by_field_and_invented_names_share_one_label(client: TestClient) -> None:
-    client.post("/predict", json={"bedrooms": 3})
+    client.post("/predict", json={"bedrooms": 99})
     client.post("/predict/batch", json={"houses": [SEED, {"land_area_sqft": 5000, "bedrooms": 99}]})
     for number in range(3):
         client.post("/predict", json=SEED | {f"invented_{number}": 1})
 
     assert sample(client, 'house_refusals_total{field="land_area_sqft"}') == 1
-    assert sample(client, 'house_refusals_total{field="bedrooms"}') == 1
+    assert sample(client, 'house_refusals_total{field="bedrooms"}') == 2
     assert sample(client, 'house_refusals_total{field="other"}') == 3
     assert "invented" not in client.get("/metrics").text
 
@@ -70,13 +76,15 @@ def test_a_method_that_nobody_knows_shares_one_label_too(client: TestClient) -> 
     assert sample(client, 'house_http_requests_total{method="other",path="/predict",status="405"}') == 1
 
 
-def test_the_version_is_in_every_answer_and_with_the_models_in_the_metrics(client: TestClient) -> None:
+def test_the_version_is_in_every_answer_and_with_the_models_in_the_metrics(
+    client: TestClient, linear_model: HouseModel
+) -> None:
     answers = [client.post("/predict", json=SEED), client.get("/readyz"), client.post("/predict", json={})]
     metrics = client.get("/metrics").text
 
     assert [answer.headers["x-service-version"] for answer in answers] == ["v7"] * 3
     assert 'house_service_info{version="v7"} 1.0' in metrics
-    assert re.search(r'house_model_info{estimator="linear",version="\S+"} 1.0', metrics)
+    assert f'house_model_info{{estimator="linear",version="{linear_model.card.model_version}"}} 1.0' in metrics
     assert sample(client, "house_model_newest_sale_timestamp_seconds") == 1325289600  # 2011-12-31
 
 
@@ -98,3 +106,17 @@ def test_a_thousand_requests_are_counted_as_exactly_as_one(client: TestClient) -
 
     assert sample(client, 'house_http_requests_total{method="GET",path="/healthz",status="200"}') == 1000
     assert sample(client, 'house_http_request_duration_seconds_bucket{le="+Inf",path="/healthz"}') == 1000
+
+
+def test_nothing_waits_for_long_and_nothing_is_lost_where_nobody_reads_the_metrics(linear_model: HouseModel) -> None:
+    metrics = ServiceMetrics(linear_model.card, "v7")
+    for _ in range(1000):
+        metrics.request_began()
+        metrics.request_ended({"method": "GET", "log": {}}, 200, 0.001)
+    assert len(metrics._ended) < WAITING
+
+    for _ in range(1000):
+        metrics.answers_made([{"price_usd": 1.0, "warnings": []}])  # type: ignore[typeddict-item]
+
+    assert len(metrics._answered) < WAITING
+    assert metrics.registry.get_sample_value("house_predicted_price_usd_count") == 1000
