@@ -83,6 +83,20 @@ def test_without_variables_no_job_but_those_of_ci_runs() -> None:
     assert [job for job in WORKFLOWS["ci"]["jobs"].values() if "if" in job] == []
 
 
+@pytest.mark.parametrize("page", ["first-push.md", "first-push.id.md"])
+def test_a_job_that_waits_for_a_yes_holds_nothing_that_others_wait_for(page: str) -> None:
+    made = dict(re.findall(r"^environment (\S+) (.+)$", (ROOT / "docs/phase2" / page).read_text(), re.MULTILINE))
+    asking = {name for name, reviewers in made.items() if "User" in reviewers}
+    jobs = [job for content in WORKFLOWS.values() for job in content["jobs"].values()]
+
+    asked = [job for job in jobs if job.get("environment") in asking]
+
+    assert asked
+    assert all("concurrency" not in job and job["permissions"] == {} and "uses" not in job for job in asked)
+    called = {job["with"]["environment"] for job in jobs if "cluster.yml" in job.get("uses", "")}
+    assert called == made.keys() - asking, "a rollback waits for nobody"
+
+
 def test_no_step_of_a_job_holds_a_key_while_others_look_into_the_image() -> None:
     order = [name_of(step) for _, _, step in steps() if _of_image(step)]
 
@@ -103,3 +117,23 @@ def test_a_stand_in_refuses_what_no_workflow_calls(program: str, words: list[str
 
     assert done.returncode == 2
     assert "nothing stands in for it" in done.stderr
+
+
+def test_an_image_is_looked_up_with_who_may_have_signed_it() -> None:
+    (line,) = [step["run"] for _, _, step in steps() if step.get("run", "").startswith("gh attestation")]
+    loose = line.partition(" --signer-workflow")[0]
+
+    code = {words: _of_stand_in(words) for words in (line, loose)}
+
+    assert code == {line: 0, loose: 2}
+
+
+def _of_stand_in(line: str) -> int:
+    """Run a line with the rehearsal's stand-ins, and a docker that has every image."""
+    environ = {
+        "GITHUB_REPOSITORY": "me/houses",
+        "REFERENCE": "here/houses@sha256:0",
+        "PATH": f"{REHEARSAL}/bin:/usr/bin:/bin",
+    }
+    script = f"docker() {{ true; }}; export -f docker; {line}"
+    return subprocess.run(["bash", "-c", script], env=environ, capture_output=True).returncode
