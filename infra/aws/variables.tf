@@ -183,7 +183,7 @@ variable "github_repository" {
 
   validation {
     condition     = var.github_repository == null || can(regex("^[A-Za-z0-9._@-]+/[A-Za-z0-9._@-]+$", var.github_repository))
-    error_message = "Write OWNER/NAME, without a host and without wildcards; repositories made after June 2026 have numbers in it too."
+    error_message = "Write OWNER/NAME, without a host and without wildcards; repositories made since 15 July 2026 have numbers in it too."
   }
 }
 
