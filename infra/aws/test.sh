@@ -35,4 +35,4 @@ if ! terraform -chdir="$INFRA_COPY" init -input=false -no-color >"$INFRA_COPY/in
 fi
 
 scripts/checkov.sh --framework terraform --directory infra/aws --skip-path tests
-.venv/bin/python -m pytest -m infra --numprocesses 2 --dist load --durations 8 "$@"
+.venv/bin/python -m pytest -m infra --numprocesses 3 --dist load --durations 8 "$@"

@@ -173,6 +173,12 @@ def test_the_learners_cloud_is_made_changed_and_deleted(cloud: Cloud) -> None:
         "what was answered stays answered"
     )
 
+    learner = settings.read_text()
+    settings.write_text(re.sub(r'region( *)= "[a-z0-9-]+"', r'region\1= "us-east-1"', learner))
+
+    assert "what was made is in eu-west-1 of account" in cloud("down", code=1), "elsewhere it would only be forgotten"
+    settings.write_text(learner)
+
     found = cloud("check", code=1)
     tagged = [each for each in cloud.state() if each.get("tags_all")]
 

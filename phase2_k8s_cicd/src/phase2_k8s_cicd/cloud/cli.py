@@ -99,14 +99,19 @@ def up(profile: str, folder: Path, yes: bool, **given: str | None) -> None:
     )
     if push_role := outputs.get("push_role_arn"):
         roles = {f"AWS_{name.upper()}_ROLE": arn for name, arn in outputs["deploy_role_arns"].items()}
+        # The role that pushes comes last: from then on each push to the branch is deployed.
         variables = {
             "AWS_REGION": region,
             "AWS_CLUSTER": name,
             "AWS_REGISTRY": registry,
-            "AWS_PUSH_ROLE": push_role,
             **roles,
+            "AWS_PUSH_ROLE": push_role,
         }
-        click.echo(f"→ and to let the pipeline do it:\n  kubectl --context {name} apply -f infra/aws/deployers.yaml")
+        click.echo(
+            "→ and to let the pipeline do it, once the environments on GitHub say from which branch and with whose yes "
+            "(docs/phase2/first-push.md):"
+        )
+        click.echo(f"  kubectl --context {name} apply -f infra/aws/deployers.yaml")
         click.echo("\n".join(f"  gh variable set {key} --body {value}" for key, value in variables.items()))
 
 
@@ -118,11 +123,12 @@ def down(profile: str, folder: Path, yes: bool) -> None:
     """Delete all of it; run it again if it was stopped halfway."""
     _refuse_without_a_yes(yes)
     terraform = Terraform(folder, profile)
-    _say_where(terraform)
+    account = _say_where(terraform)
     terraform.prepare()
     if terraform.is_empty():
         click.echo(f"✓ the state of {profile} knows of nothing; whether AWS agrees:  make cloud-check")
         return
+    _refuse_elsewhere(terraform, account)
     _show_changes(terraform.plan(_answers(terraform, {}), destroy=True))
     if not yes:
         click.confirm("Delete all of this?", abort=True)
@@ -161,10 +167,23 @@ def _say_where(terraform: Terraform) -> Account:
     return account
 
 
+def _refuse_elsewhere(terraform: Terraform, account: Account) -> None:
+    """Refuse another account or region than the state's: there Terraform finds nothing, and forgets what costs on."""
+    made = terraform.outputs()
+    if registry := made.get("registry"):
+        home, who = registry.partition(".")[0], account.who()
+        if f":{home}:" not in who or made["region"] != account.region:
+            raise click.ClickException(
+                f"what was made is in {made['region']} of account {home}, and this is {account.region}, as {who}: "
+                "log in there, and set the region back"
+            )
+
+
 def _planned(terraform: Terraform, given: Mapping[str, str | None]) -> bool:
     """Show what would change and what it then costs; say whether anything would."""
-    _say_where(terraform)
+    account = _say_where(terraform)
     terraform.prepare()
+    _refuse_elsewhere(terraform, account)
     answers = _answers(terraform, given)
     click.echo(
         f"• owner {answers['owner']}, expires {answers['expires']}, the cluster's API is open to {_who(answers)}"
