@@ -62,8 +62,8 @@ def cli() -> None:
 
     Exit codes: 0 the run went well, 1 it did not and the message says why, 130 it was stopped.
     """
-    # Told to stop, it stops as at Ctrl-C.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # Told to stop, it stops as at Ctrl-C; and that is heard, with all that is started, even behind a shell's `&`.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
 
 
