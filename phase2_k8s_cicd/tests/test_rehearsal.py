@@ -274,7 +274,7 @@ def test_after_a_push_was_killed_the_next_waits_for_what_goes_on_and_then_works(
     push = course.push("HEAD")
     eventually(lambda: cluster.pods("app.kubernetes.io/component=candidate") != [])
     os.killpg(push.pid, signal.SIGKILL)
-    push.wait()
+    push.communicate()
     code, output = ended(course.push("HEAD"))
 
     assert code == 0, output
