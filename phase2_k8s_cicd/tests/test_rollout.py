@@ -25,7 +25,6 @@ from phase2_k8s_cicd.tools import run as run_tool
 
 PLAN = Plan()
 STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-HEARD = [signal.getsignal(number) for number in STOPS]
 
 
 def report(lost: int = 0, p50_ms: float = 3, p99_ms: float = 10, **last_s: float) -> Report:
@@ -219,12 +218,13 @@ def test_a_way_back_that_fails_too_does_not_hide_why_it_was_begun() -> None:
 
 def test_the_way_back_has_time_of_its_own_and_is_deaf_to_what_tells_it_to_stop() -> None:
     place = Place(fails=RolloutError("not ready"))
+    heard = [signal.getsignal(number) for number in STOPS]
 
     with pytest.raises(RolloutError):
         Rollout(place, "v2", Plan(update_seconds=10), print).run("[]", "[]")
     assert place.undo_timeout_s >= PLAN.update_seconds
     assert place.deaf_to == STOPS
-    assert [signal.getsignal(number) for number in STOPS] == HEARD, "and it hears again"
+    assert [signal.getsignal(number) for number in STOPS] == heard, "and it hears again"
 
 
 def test_a_terminal_that_was_closed_does_not_keep_the_old_version_from_coming_back(
