@@ -20,7 +20,7 @@ import pytest
 import yaml
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from phase1_docker_api.launch import free_port
+from phase1_docker_api.launch import free_ports
 from phase1_docker_api.model import HouseModel
 from phase1_docker_api.schemas import House
 from phase2_k8s_cicd.outcome import Outcome
@@ -326,7 +326,7 @@ def test_every_command_of_a_page_works_when_pasted(page: Path, clone: Path) -> N
     if NEEDS_DOCKER in text and not docker_builds():
         pytest.skip("this page needs a Docker engine that builds")
     pasted = "".join(m["commands"] for m in BLOCK.finditer(text) if not m["reason"])
-    ports = {name: free_port() for name in PORTS}
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     for name, port in PORTS.items():
         pasted = re.sub(rf"(127\.0\.0\.1:|--port ){port}\b", rf"\g<1>{ports[name]}", pasted)
     clean = {k: v for k, v in LEARNER.items() if not k.startswith(("HOUSE_", "MAKE", "MFLAGS"))}

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from phase1_docker_api.launch import free_port
+from phase1_docker_api.launch import free_port, free_ports
 from phase2_k8s_cicd.asking import Question
 from phase2_k8s_cicd.check import check_processes
 from phase2_k8s_cicd.errors import RolloutError
@@ -29,8 +29,8 @@ PORTS = ("gateway_port", "a_port", "b_port", "candidate_port")
 @pytest.fixture
 def local(trees_artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Local]:
     """Gateway and replicas on ports of their own."""
-    for name in PORTS:
-        monkeypatch.setenv(f"PHASE2_{name.upper()}", str(free_port()))
+    for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True):
+        monkeypatch.setenv(f"PHASE2_{name.upper()}", str(port))
     monkeypatch.setenv("PHASE2_RUN_FOLDER", str(tmp_path))
     monkeypatch.setenv("HOUSE_MODEL_PATH", str(trees_artifact))
     local = Local()

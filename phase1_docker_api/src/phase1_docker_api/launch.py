@@ -53,6 +53,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def free_ports(number: int) -> list[int]:
+    """So many ports of loopback, each another one."""
+    ports: set[int] = set()
+    while len(ports) < number:
+        ports.add(free_port())
+    return list(ports)
+
+
 def wait_until_ready(url: str, process: Process, timeout_s: float = 60) -> None:
     """Return once `/readyz` answers 200.
 
