@@ -56,4 +56,5 @@ module "github_oidc" {
   cluster_name    = module.cluster.name
   cluster_arn     = module.cluster.arn
   access_entries  = var.access_entries
+  state_bucket    = var.github_plan_bucket
 }

@@ -24,6 +24,11 @@ output "deploy_role_arns" {
   value       = try(module.github_oidc[0].deploy_role_arns, {})
 }
 
+output "plan_role_arn" {
+  description = "Role of the workflow that plans on pull requests, or null without a GitHub repository or the state's bucket."
+  value       = one(module.github_oidc[*].plan_role_arn)
+}
+
 output "answers" {
   description = "What was answered when it was made; a next run answers the same unless it is told otherwise."
   value = {

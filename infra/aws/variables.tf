@@ -188,7 +188,7 @@ variable "github_repository" {
 }
 
 variable "github_branch" {
-  description = "The one branch whose workflows may push images."
+  description = "The one branch whose workflows may push images and deploy."
   type        = string
   default     = "main"
 
@@ -220,5 +220,16 @@ variable "github_provider_arn" {
   validation {
     condition     = var.github_provider_arn == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:oidc-provider/token[.]actions[.]githubusercontent[.]com$", var.github_provider_arn))
     error_message = "Give the provider's ARN: arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+  }
+}
+
+variable "github_plan_bucket" {
+  description = "S3 bucket of backend.tf; with it pull requests get a role that plans, null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_plan_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]+$", var.github_plan_bucket))
+    error_message = "Name one bucket, without wildcards."
   }
 }

@@ -47,10 +47,11 @@ run "each_role_trusts_exactly_one_subject" {
         StringEquals = {
           "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
           "token.actions.githubusercontent.com:sub" = "repo:octocat/house-prices:environment:${name}"
+          "token.actions.githubusercontent.com:ref" = "refs/heads/main"
         }
       }]
     }
-    error_message = "each environment has its own role, and no other's"
+    error_message = "each environment has its own role, and no other's, and none from another branch"
   }
 
   assert {
@@ -107,6 +108,74 @@ run "in_the_cluster_each_environment_is_one_group_of_one_namespace" {
     }
     error_message = "deployers.yaml knows these groups"
   }
+}
+
+run "nobody_plans_unless_the_states_bucket_is_named" {
+  module {
+    source = "./modules/github_oidc"
+  }
+
+  assert {
+    condition     = length(aws_iam_role.plan) == 0 && output.plan_role_arn == null
+    error_message = "no bucket, no role"
+  }
+}
+
+run "pull_requests_of_the_repository_look_and_neither_change_nor_read_what_is_inside" {
+  variables {
+    state_bucket = "t-state"
+  }
+
+  module {
+    source = "./modules/github_oidc"
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role.plan[0].assume_role_policy).Statement : statement.Condition] == [{
+      StringEquals = {
+        "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
+        "token.actions.githubusercontent.com:sub" = "repo:octocat/house-prices:pull_request"
+      }
+    }]
+    error_message = "pull requests, and no others' jobs"
+  }
+
+  assert {
+    condition = alltrue([
+      for action in flatten([for statement in jsondecode(aws_iam_role_policy.plan[0].policy).Statement : statement.Action]) :
+      can(regex("^(ec2:Describe|eks:Describe|ecr:(Describe|GetLifecycle|ListTags)|iam:(Get|List)|kms:(Describe|GetKey|List)|logs:(DescribeLogGroups|ListTags)|s3:(ListBucket|GetObject)$)", action))
+    ])
+    error_message = "it describes, and reads the state; no image, no log, no secret"
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.plan[0].policy).Statement :
+      statement.Effect == "Allow" && (contains(statement.Resource, "*") ? statement.Action == ["ec2:Describe*", "kms:ListAliases"] : true)
+    ])
+    error_message = "each in what is ours, but for two that know no narrower one"
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.plan[0].policy).Statement : statement.Resource if contains(statement.Action, "s3:GetObject")
+    ] == [["arn:aws:s3:::t-state", "arn:aws:s3:::t-state/*"]]
+    error_message = "the state's bucket and no other"
+  }
+}
+
+run "a_bucket_by_wildcard_is_refused" {
+  command = plan
+
+  variables {
+    state_bucket = "*"
+  }
+
+  module {
+    source = "./modules/github_oidc"
+  }
+
+  expect_failures = [var.state_bucket]
 }
 
 run "a_provider_that_is_there_is_used" {

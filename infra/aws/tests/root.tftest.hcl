@@ -109,6 +109,35 @@ run "with_a_repository_there_is_a_role_to_push_and_one_for_each_environment" {
     condition     = output.push_role_arn != null && keys(output.deploy_role_arns) == ["dev", "prod"]
     error_message = "what the workflows are told"
   }
+
+  assert {
+    condition     = output.plan_role_arn == null
+    error_message = "who only opens a pull request gets nothing unless somebody says so"
+  }
+}
+
+run "with_the_states_bucket_pull_requests_get_a_role_that_looks" {
+  command = plan
+
+  variables {
+    github_repository  = "octocat/house-prices"
+    github_plan_bucket = "t-state"
+  }
+
+  assert {
+    condition     = output.plan_role_arn != null
+    error_message = "what infra.yml is told"
+  }
+}
+
+run "a_bucket_by_wildcard_is_refused" {
+  command = plan
+
+  variables {
+    github_plan_bucket = "*"
+  }
+
+  expect_failures = [var.github_plan_bucket]
 }
 
 run "the_world_does_not_slip_in_as_a_range" {

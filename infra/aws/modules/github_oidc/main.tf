@@ -1,13 +1,22 @@
-# What one GitHub repository may do here: push images from one branch, and deploy to one namespace from each environment.
-# GitHub signs who a workflow is, and AWS lends it a role for an hour: no key is kept anywhere.
+# What one GitHub repository may do here: push images from one branch, deploy to one namespace from each environment on that
+# branch, and look, for plans on pull requests. GitHub signs who a workflow is, and AWS lends it a role for an hour: no key is
+# kept anywhere.
 locals {
   issuer       = "token.actions.githubusercontent.com"
   provider_arn = var.provider_arn == null ? aws_iam_openid_connect_provider.github[0].arn : var.provider_arn
+  branch       = "refs/heads/${var.branch}"
+  account      = split(":", var.cluster_arn)[4]
+  in_cluster   = replace(var.cluster_arn, ":cluster/", ":*/") # the cluster, and its nodegroup, addon and access-entry
 
-  # Who is meant, to the letter: StringEquals knows no wildcards.
+  # Who is meant, to the letter: StringEquals knows no wildcards, and a claim that is missing equals nothing. The subject of a job
+  # in an environment does not name the branch, so that the branch is compared beside it.
+  claims = merge(
+    { push = { sub = "ref:${local.branch}" } },
+    { for name in keys(var.environments) : "deploy-${name}" => { sub = "environment:${name}", ref = local.branch } },
+    { plan = { sub = "pull_request" } },
+  )
   trust = {
-    for subject in concat(["ref:refs/heads/${var.branch}"], [for name in keys(var.environments) : "environment:${name}"]) :
-    subject => jsonencode({
+    for role, claims in local.claims : role => jsonencode({
       Version = "2012-10-17"
       Statement = [{
         Effect    = "Allow"
@@ -15,8 +24,8 @@ locals {
         Principal = { Federated = local.provider_arn }
         Condition = {
           StringEquals = {
-            "${local.issuer}:aud" = "sts.amazonaws.com"
-            "${local.issuer}:sub" = "repo:${var.repository}:${subject}"
+            for claim, value in merge(claims, { aud = "sts.amazonaws.com", sub = "repo:${var.repository}:${claims.sub}" }) :
+            "${local.issuer}:${claim}" => value
           }
         }
       }]
@@ -39,7 +48,7 @@ resource "aws_iam_role" "push" {
   name                 = "${var.name}-push"
   description          = "Pushes images from ${var.branch} of ${var.repository}"
   max_session_duration = 3600
-  assume_role_policy   = local.trust["ref:refs/heads/${var.branch}"]
+  assume_role_policy   = local.trust["push"]
 }
 
 resource "aws_iam_role_policy" "push" {
@@ -59,9 +68,9 @@ resource "aws_iam_role" "deploy" {
   for_each = var.environments
 
   name                 = "${var.name}-deploy-${each.key}"
-  description          = "Deploys to ${each.value} from environment ${each.key} of ${var.repository}"
+  description          = "Deploys to ${each.value} from environment ${each.key} on ${var.branch} of ${var.repository}"
   max_session_duration = 3600
-  assume_role_policy   = local.trust["environment:${each.key}"]
+  assume_role_policy   = local.trust["deploy-${each.key}"]
 }
 
 # To find the cluster and to read the images; what it may do inside is Kubernetes' business.
@@ -89,4 +98,41 @@ resource "aws_eks_access_entry" "deploy" {
   cluster_name      = var.cluster_name
   principal_arn     = aws_iam_role.deploy[each.key].arn
   kubernetes_groups = ["${each.value}-deployers"]
+}
+
+# What a plan compares with: how things are set up, and what the state knows. Whoever may push a branch to the repository can open
+# a pull request whose workflow takes this role; hence no image, no line of a log and no secret can be read by it.
+resource "aws_iam_role" "plan" {
+  count = var.state_bucket == null ? 0 : 1
+
+  name                 = "${var.name}-plan"
+  description          = "Looks, for pull requests within ${var.repository}"
+  max_session_duration = 3600
+  assume_role_policy   = local.trust["plan"]
+}
+
+resource "aws_iam_role_policy" "plan" {
+  count = length(aws_iam_role.plan)
+
+  name = "plan"
+  role = aws_iam_role.plan[0].name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [for look in [
+      { Action = ["ec2:Describe*", "kms:ListAliases"], Resource = ["*"] }, # they know no narrower one
+      { Action = ["eks:Describe*"], Resource = [local.in_cluster, "${local.in_cluster}/*"] },
+      { Action = ["ecr:DescribeRepositories", "ecr:GetLifecyclePolicy", "ecr:ListTagsForResource"], Resource = var.repository_arns },
+      {
+        Action   = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies", "iam:GetOpenIDConnectProvider"]
+        Resource = ["arn:aws:iam::${local.account}:role/${var.name}-*", local.provider_arn]
+      },
+      {
+        Action   = ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"]
+        Resource = ["arn:aws:kms:*:${local.account}:key/*"]
+      },
+      { Action = ["logs:DescribeLogGroups", "logs:ListTagsForResource"], Resource = ["arn:aws:logs:*:${local.account}:log-group:*"] },
+      { Action = ["s3:ListBucket", "s3:GetObject"], Resource = ["arn:aws:s3:::${var.state_bucket}", "arn:aws:s3:::${var.state_bucket}/*"] },
+    ] : merge(look, { Effect = "Allow" })]
+  })
 }

@@ -19,12 +19,12 @@ variable "repository" {
 }
 
 variable "branch" {
-  description = "The one branch that pushes images."
+  description = "The one branch that pushes images and deploys."
   type        = string
 
   validation {
     condition     = can(regex("^[A-Za-z0-9._/-]+$", var.branch))
-    error_message = "Name one branch; wildcards would let every branch push."
+    error_message = "Name one branch; wildcards would let every branch in."
   }
 }
 
@@ -83,4 +83,15 @@ variable "access_entries" {
   description = "Let the roles into the cluster; false where EKS is only a stand-in."
   type        = bool
   default     = true
+}
+
+variable "state_bucket" {
+  description = "S3 bucket that holds the state; with it pull requests get a role that plans, null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.state_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]+$", var.state_bucket))
+    error_message = "Name one bucket, without wildcards."
+  }
 }

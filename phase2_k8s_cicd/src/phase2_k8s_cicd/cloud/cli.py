@@ -105,6 +105,7 @@ def up(profile: str, folder: Path, yes: bool, **given: str | None) -> None:
             "AWS_CLUSTER": name,
             "AWS_REGISTRY": registry,
             **roles,
+            **({"AWS_PLAN_ROLE": plan_role} if (plan_role := outputs.get("plan_role_arn")) else {}),
             "AWS_PUSH_ROLE": push_role,
         }
         click.echo(
