@@ -47,7 +47,7 @@ if ! docker info >/dev/null 2>&1; then
     exit 1
 fi
 
-if kind get clusters 2>/dev/null | grep -qx house; then
+if grep -qx house <<<"$(kind get clusters 2>/dev/null)"; then
     echo "• cluster house: is there"
     docker start house-control-plane >/dev/null # it may sleep since this computer was off
 else
