@@ -70,7 +70,7 @@ class Cloud:
     def __call__(self, verb: str, profile: str = "learner", code: int = 0, **given: str) -> str:
         """Run a verb, which must end with `code`; give what it printed."""
         if verb in ("up", "down"):
-            given |= {"YES": "1"}
+            given |= {"CLOUD_YES": "1"}
         done = subprocess.run(
             self.command(verb, profile),
             env=self.environment | given,
@@ -200,7 +200,10 @@ def test_the_learners_cloud_is_made_changed_and_deleted(cloud: Cloud) -> None:
     assert "/aws/eks/house-learner/cluster2" in left
 
     cloud.aws(f"ec2 delete-vpc --vpc-id {forgotten}")
-    cloud.aws("logs delete-log-group --log-group-name /aws/eks/house-learner/cluster2")
+    delete = "logs delete-log-group --region eu-west-1 --log-group-name /aws/eks/house-learner/cluster2"
+
+    assert f"\n  aws {delete}\n" in left, "what no state knows is deleted by hand"
+    cloud.aws(delete)
 
     assert "✓ nothing of house-learner is left" in cloud("check")
 
@@ -250,7 +253,7 @@ def test_what_was_stopped_halfway_goes_on(cloud: Cloud) -> None:
     for verb, begun in (("up", lambda: len(cloud.state()) > 5), ("down", lambda: len(cloud.state()) < 30)):
         running = subprocess.Popen(
             cloud.command(verb, "learner"),
-            env=cloud.environment | {"YES": "1"},
+            env=cloud.environment | {"CLOUD_YES": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

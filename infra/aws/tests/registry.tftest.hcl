@@ -57,17 +57,17 @@ run "old_images_go_and_the_newest_stay" {
   assert {
     condition = alltrue([
       for each in aws_ecr_lifecycle_policy.this :
-      [for rule in jsondecode(each.policy).rules : [rule.selection.tagStatus, rule.selection.countNumber]] == [["untagged", 1], ["any", 30]]
+      [for rule in jsondecode(each.policy).rules : [rule.selection.tagStatus, rule.selection.countNumber]] == [["untagged", 1], ["any", 100]]
     ])
-    error_message = "untagged after a day; of the rest the newest thirty"
+    error_message = "untagged after a day; of the rest the newest hundred"
   }
 }
 
-run "fewer_images_than_a_rollback_needs_are_refused" {
+run "so_few_images_that_prod_may_lose_its_own_are_refused" {
   command = plan
 
   variables {
-    keep = 3
+    keep = 30
   }
 
   module {

@@ -34,7 +34,7 @@ run "by_default" {
     condition = try(
       output.exercise_about.untagged[0].selection.countNumber == 1
       && output.exercise_about.any[0].selection.countType == "imageCountMoreThan"
-    && output.exercise_about.any[0].selection.countNumber == 30, false)
+    && output.exercise_about.any[0].selection.countNumber == 100, false)
     error_message = "the two rules that were there do not say the same any more"
   }
 

@@ -16,7 +16,8 @@ resource "aws_ecr_repository" "this" {
   }
 }
 
-# A rollback needs old versions, a bill does not need all of them.
+# A rollback needs old versions, a bill does not need all of them. ECR does not know what serves: a mark on it would be one more
+# tag, which only a role that may push could set, and who deploys may not.
 resource "aws_ecr_lifecycle_policy" "this" {
   for_each = var.images
 

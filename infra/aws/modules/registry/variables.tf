@@ -20,13 +20,13 @@ variable "images" {
 }
 
 variable "keep" {
-  description = "How many of the newest images a repository keeps."
+  description = "How many of the newest images a repository keeps: what serves in prod must be among them, however many pushes it is behind."
   type        = number
-  default     = 30
+  default     = 100 # of 80 MB each: less than a dollar a month
 
   validation {
-    condition     = 10 <= var.keep && var.keep <= 1000
-    error_message = "Keep 10 to 1000: five old versions can be rolled back to, and signatures and SBOMs count as images too."
+    condition     = 50 <= var.keep && var.keep <= 1000
+    error_message = "Keep 50 to 1000: a machine that comes new has to pull what serves, or what it goes back to."
   }
 }
 

@@ -43,7 +43,8 @@ folder_option = click.option(
     default=ROOT / "infra" / "aws",
     help="Where the Terraform is.",
 )
-yes_option = click.option("--yes", is_flag=True, envvar="YES", help="Do not ask.")
+# A name of its own: a YES=1 that is exported for rollouts must not answer what costs, or deletes all.
+yes_option = click.option("--yes", is_flag=True, envvar="CLOUD_YES", help="Do not ask.")
 owner_option = click.option("--owner", envvar="OWNER", help="Tag: who answers for it.  [default: your user's name]")
 expires_option = click.option(
     "--expires", envvar="EXPIRES", help=f"Tag: after this day it may be deleted.  [default: in {DAYS} days]"
@@ -149,8 +150,15 @@ def check(profile: str, folder: Path) -> None:
     for kind, name in left:
         click.echo(f"✗ {kind:<18} {name}")
     if left:
+        # EKS that writes a last line makes its log group anew, without a tag: no state knows that one.
+        groups = [
+            f"\n  aws logs delete-log-group --region {account.region} --log-group-name {name}"
+            for kind, name in left
+            if kind == "log group"
+        ]
+        down = ["\n  make cloud-down   (and by hand what its state does not know)"] if len(groups) < len(left) else []
         raise click.ClickException(
-            f"{len(left)} things of {stack} are in {account.region}; to delete them:  make cloud-down"
+            f"{len(left)} things of {stack} are in {account.region}; to delete them:{''.join(down + groups)}"
         )
     click.echo(f"✓ nothing of {stack} is left in {account.region}")
 
@@ -158,7 +166,7 @@ def check(profile: str, folder: Path) -> None:
 def _refuse_without_a_yes(yes: bool) -> None:
     if not yes and not sys.stdin.isatty():
         raise click.ClickException(
-            "there is nobody to ask here: look at  make cloud-plan  and say YES=1 if you mean it"
+            "there is nobody to ask here: look at  make cloud-plan  and say CLOUD_YES=1 if you mean it"
         )
 
 
