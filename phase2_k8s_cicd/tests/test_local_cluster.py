@@ -68,6 +68,9 @@ def test_a_computer_without_the_cluster_gets_it_with_metrics_and_a_gateway(compu
     assert computer.told("kind create") == ["kind create cluster --config infra/local/kind.yaml"]
     applied = [line.rpartition(" ")[2] for line in computer.told("kubectl") if " apply " in line]
     assert applied == ["infra/local/metrics-server.yaml", ".tools/gateway-api-v1.5.1", "infra/local/gateway.yaml"]
+    zone = "topology.kubernetes.io/zone"
+    labelled = f"kubectl --context kind-house label node --selector !{zone} {zone}=here"
+    assert computer.told("kubectl --context kind-house label") == [labelled], "prod wants one"
     assert all("--context kind-house" in line for line in computer.told("kubectl")), "never another cluster"
 
 
