@@ -266,6 +266,11 @@ def test_a_version_that_fails_while_pods_are_replaced_is_undone_and_no_caller_no
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ROLLOUT_UPDATE_SECONDS", "10")  # two pods take longer: the update misses its deadline
+    # The old version's manifests were others: without a budget, and with another Service and strategy.
+    others = render(cluster.overlay, serving).replace("maxSurge: 1", "maxSurge: 2")
+    cluster.apply(others.replace("appProtocol: http", "appProtocol: kubernetes.io/h2c"))
+    cluster.delete(f"poddisruptionbudget/{APP}")
+    before = specs(cluster)
     with asked(cluster, rollcheck, houses, rate=50) as watch:
         done = phase2(tmp_path, "rollout", "--version", version_of(good[1]))
         report = watch.end()
@@ -274,10 +279,16 @@ def test_a_version_that_fails_while_pods_are_replaced_is_undone_and_no_caller_no
     assert "was undone" in done.stderr
     assert "it was not ready after 10 s" in done.stderr
     assert cluster.serving() == serving
+    assert specs(cluster) == before, "not the pods alone are as they were"
     assert answering_versions(cluster) == {version_of(serving)}
     assert report.lost == 0, report.why_lost()
     refused = phase2(tmp_path, "rollback")  # nothing else has served here
     assert version_of(good[1]) not in str(cluster.serving()), refused.stdout
+
+
+def specs(cluster: Cluster) -> dict[str, Any]:
+    found = json.loads(cluster.kubectl("get", "deployments,services,poddisruptionbudgets", "--output=json"))["items"]
+    return {f"{each['kind']} {each['metadata']['name']}": each["spec"] for each in found}
 
 
 def test_two_rollouts_at_once_are_refused(

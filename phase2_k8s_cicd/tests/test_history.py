@@ -205,7 +205,7 @@ def test_a_rollback_holds_the_lease_asks_what_came_back_and_is_written_down(
     monkeypatch.setattr("phase2_k8s_cicd.deploy.build_rollcheck", lambda *_: "rollcheck:1")
     monkeypatch.setattr("phase2_k8s_cicd.deploy.bring", lambda image, *_: image)
     monkeypatch.setattr("phase2_k8s_cicd.deploy.fixed_houses", list)
-    monkeypatch.setattr("phase2_k8s_cicd.deploy.roll_back", lambda *_: ("v2", "v1"))
+    monkeypatch.setattr("phase2_k8s_cicd.deploy.WayBack", lambda _: SimpleNamespace(gone="v2", back="v1", go=print))
     monkeypatch.setattr("phase2_k8s_cicd.pods.ask", ask)
 
     back = deploy.go_back(
@@ -216,6 +216,25 @@ def test_a_rollback_holds_the_lease_asks_what_came_back_and_is_written_down(
     assert (back.by, back.run, back.reason, back.watch) == ("ada", "https://example.com/7", reason, found)
     assert back.started_at.utcoffset() == dt.timedelta(0)
     assert read(cluster) == [back.model_copy(update={"watch": None})]
+
+
+@pytest.mark.parametrize(
+    ("error", "why"), [(RolloutError("not ready"), "not ready"), (KeyboardInterrupt(), "it was told to stop")]
+)
+def test_a_rollback_that_does_not_get_there_is_written_down_too(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, why: str
+) -> None:
+    def go(_: float) -> None:
+        raise error
+
+    cluster = Memory()
+    monkeypatch.setattr("phase2_k8s_cicd.deploy.WayBack", lambda _: SimpleNamespace(gone="v2", back="v1", go=go))
+
+    back = deploy.go_back(cluster, {}, print)
+
+    assert (back.result, back.version, back.previous) == ("failed", "v1", "v2")
+    assert back.reason == f"{why}; Kubernetes goes on with it"
+    assert read(cluster) == [back]
 
 
 def test_a_rollout_holds_the_lease_is_judged_by_its_images_prices_and_written_down(
@@ -346,7 +365,7 @@ def test_a_version_that_was_gone_back_from_is_known_until_it_serves_again() -> N
 @pytest.fixture
 def serving_v2(monkeypatch: pytest.MonkeyPatch) -> Memory:
     monkeypatch.setattr(Memory, "serving", lambda _: f"{HOUSE}:v2", raising=False)
-    monkeypatch.setattr(deploy, "roll_back", lambda *_: ("v2", "v1"))
+    monkeypatch.setattr(deploy, "WayBack", lambda _: SimpleNamespace(gone="v2", back="v1", go=print))
     return Memory()
 
 

@@ -83,8 +83,10 @@ def test_a_lab_loses_answers_and_leaves_all_as_it_was(
 
 
 @pytest.mark.labs
-@pytest.mark.parametrize("name", ["drain", "budget"])
-def test_a_lab_that_is_interrupted_puts_all_back(name: str, cluster: Cluster) -> None:
+@pytest.mark.parametrize(
+    ("name", "stop"), [("drain", signal.SIGINT), ("budget", signal.SIGTERM), ("replicas", signal.SIGHUP)]
+)
+def test_a_lab_that_is_told_to_stop_puts_all_back(name: str, stop: signal.Signals, cluster: Cluster) -> None:
     before = as_it_is(cluster)
     command = [str(ROOT / ".venv/bin/phase2"), "lab", name, f"--overlay={cluster.overlay}"]
     process = subprocess.Popen(
@@ -97,7 +99,7 @@ def test_a_lab_that_is_interrupted_puts_all_back(name: str, cluster: Cluster) ->
     time.sleep(1)
     assert as_it_is_or_nothing(cluster) != before
 
-    os.killpg(process.pid, signal.SIGINT)  # a terminal's Ctrl-C reaches kubectl too
+    os.killpg(process.pid, stop)  # a terminal's Ctrl-C reaches kubectl too
     process.communicate(timeout=120)
 
     assert as_it_is(cluster) == before

@@ -106,7 +106,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     [
         ("serving", 0, "✓ v2 serves: asked 1,200 times\n"),
         ("refused", 1, "v2 was refused; v1 serves as before\n"),
-        ("failed", 1, "v2 was failed\n"),
+        ("failed", 1, "v2 failed\n"),
     ],
 )
 def test_a_rollout_ends_well_only_when_its_version_serves(

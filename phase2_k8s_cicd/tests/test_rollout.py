@@ -19,7 +19,7 @@ from phase2_k8s_cicd.cluster import Cluster
 from phase2_k8s_cicd.deploy import attempt, deploy_processes, version_here
 from phase2_k8s_cicd.errors import ClusterError, Phase2Error, RolloutError, ToolError
 from phase2_k8s_cicd.images import build_service, way_to
-from phase2_k8s_cicd.kubernetes import Kubernetes, _hopeless, is_rolled, previous_revision, roll_back
+from phase2_k8s_cicd.kubernetes import APPLIED, Kubernetes, WayBack, _hopeless, is_rolled, previous_revision
 from phase2_k8s_cicd.rollout import Plan, Rollout, Say
 from phase2_k8s_cicd.tools import run as run_tool
 
@@ -56,6 +56,7 @@ class Place:
     new: Report = dataclasses.field(default_factory=report)
     old: Report = dataclasses.field(default_factory=report)
     watched: Report = dataclasses.field(default_factory=lambda: report(v1=8, v2=12))
+    alone: Report = dataclasses.field(default_factory=report)
     fails: BaseException | None = None
     url: str = "http://house"
     undo_fails: BaseException | None = None
@@ -73,7 +74,7 @@ class Place:
 
     def ask(self, questions: Mapping[str, Question]) -> dict[str, Report]:
         self.asked |= questions
-        return {name: {"new": self.new, "old": self.old}[name] for name in questions}
+        return {name: {"new": self.new, "old": self.old, "alone": self.alone}[name] for name in questions}
 
     @contextmanager
     def watching(self, question: Question, say: Say) -> Iterator[Place]:
@@ -173,10 +174,11 @@ def test_a_candidate_within_what_is_tolerated_comes_in() -> None:
         (report(lost=1, v1=8, v2=12), "while v2 came in, 1 of 200"),
         (report(v1=12), "v2 never answered"),
         (report(v1=11.5, v2=12), "v1 still answers"),
+        (report(v0=11.5, v1=8, v2=12), "v0 still answers"),
     ],
 )
 def test_what_goes_wrong_while_pods_are_replaced_brings_the_old_version_back(watched: Report, why: str) -> None:
-    place = Place(watched=watched)
+    place = Place(watched=watched, answering=frozenset({"v0", "v1"}))  # one was killed half way
 
     with pytest.raises(RolloutError, match=why):
         run(place)
@@ -256,8 +258,19 @@ def test_an_old_version_that_does_not_answer_at_all_is_replaced_by_one_that_does
     assert place.done[-1] == "replaced"
 
 
-def test_an_old_version_that_loses_some_answers_is_watched_all_the_same() -> None:
-    assert "asked 200 times" in run(Place(old=report(lost=199)))
+def test_what_an_old_version_loses_does_not_keep_out_its_cure() -> None:
+    place = Place(old=report(lost=20), watched=report(lost=9, v1=8, v2=12))
+
+    assert "9 lost, as v1 did" in run(place)
+    assert place.asked["alone"] == Question("http://house", 25, 8, "[]", ["v2"])
+
+
+def test_a_new_version_that_loses_too_is_undone_whatever_the_old_one_did() -> None:
+    place = Place(old=report(lost=20), watched=report(v1=8, v2=12), alone=report(lost=1))
+
+    with pytest.raises(RolloutError, match="v2 alone does not answer as it should: 1 of 200"):
+        run(place)
+    assert place.done[-1] == "undone"
 
 
 def revision(number: int, tag: str, served: str, replicas: int = 0) -> dict[str, Any]:
@@ -291,17 +304,35 @@ class Told(Cluster):
         super().__init__("told", "https://127.0.0.1", "local")
         object.__setattr__(self, "told", [])
         object.__setattr__(self, "answers", iter(()))
+        object.__setattr__(self, "autoscaler", None)
 
     told: list[str]
     answers: Iterator[bool]  # whether the API server does; later it always does
+    autoscaler: dict[str, Any] | None
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout_s: float = 120) -> str:
-        self.told.append(" ".join(arguments))
+        self.told.append(f"{' '.join(arguments)} {stdin or ''}".strip())
         if arguments[0] == "get" and not next(self.answers, True):
             raise ToolError("the API server is away")
         match arguments[:2]:
+            case "create", "--dry-run=client":
+                return "namespace/told\ndeployment.apps/house-price-api\nservice/house\nquota.example.com/house\n"
+            case "get", "--ignore-not-found":
+                applied = {APPLIED: '{"spec": "as it was"}'}
+                there = [
+                    ("v1", "Namespace", "told"),
+                    ("apps/v1", "Deployment", "house-price-api"),
+                    ("v1", "Service", "house"),
+                ]
+                items = [
+                    {"apiVersion": of, "kind": kind, "metadata": {"name": name, "annotations": applied}}
+                    for of, kind, name in there
+                ]
+                return json.dumps({"items": items})
             case "get", "deployment":
                 return json.dumps(revision(4, "v2", "v2", replicas=2))
+            case "get", "horizontalpodautoscaler":
+                return json.dumps(self.autoscaler) if self.autoscaler else ""
             case "get", "replicasets":
                 old, gone = revision(1, "v1", "v1", replicas=1), revision(3, "v3", "v2")
                 return json.dumps({"items": [old, revision(4, "v2", "v2", replicas=1), gone]})
@@ -310,28 +341,62 @@ class Told(Cluster):
         return ""
 
 
-def test_the_way_back_leads_to_the_very_revision_that_served_or_to_nothing() -> None:
-    cluster = Told()
-    place = Kubernetes(cluster, "house:v3", "rollcheck")
-    object.__setattr__(cluster, "answers", iter([False]))
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    monkeypatch.setattr("phase2_k8s_cicd.kubernetes.render", lambda *_: "manifests")
+    return Told()
+
+
+def test_the_way_back_makes_all_as_it_was_and_takes_away_what_came(told: Told) -> None:
+    place = Kubernetes(told, "house:v3", "rollcheck")
+    place.replace(1)
+    object.__setattr__(told, "answers", iter([True, False]))
+    told.told.clear()
 
     place.undo(1)
-    undone = cluster.told[-4:]
-    place.previous = None
-    place.undo(1)
 
+    spec = json.dumps([{"op": "replace", "path": "/spec", "value": revision(4, "v2", "v2", replicas=2)["spec"]}])
     assert place.answering == {"v1", "v2"}, "a rollout that was killed leaves two"
-    assert undone[0] == "rollout undo deployment/house-price-api --to-revision=4"
-    assert [told.split()[1] for told in undone[1:]] == ["deployment", "deployment", "pods"], "it is waited for"
-    assert cluster.told[-1].startswith("delete deployment/house-price-api ")
+    assert 'apply --filename=- {"apiVersion": "v1", "kind": "List", "items": [{"spec": "as it was"}]}' in (told.told)
+    assert f"patch deployment/house-price-api --type=json --patch={spec}" in told.told
+    assert [each.split()[1] for each in told.told[-4:]] == [
+        "deployment",
+        "deployment",
+        "pods",
+        "quota.example.com/house",
+    ]
+    assert told.told[-1].startswith("delete quota.example.com/house ")
 
 
-def test_a_rollback_unmarks_what_it_replaces_and_that_alone() -> None:
-    cluster = Told()
+def test_a_way_back_keeps_as_many_pods_as_the_load_wants_by_then(told: Told) -> None:
+    place = Kubernetes(told, "house:v3", "rollcheck")
+    place._before = revision(4, "v2", "v2", replicas=1)
+    object.__setattr__(told, "autoscaler", {"spec": {"minReplicas": 1}})
 
-    assert roll_back(cluster, 1) == ("v2", "v1")
-    assert "rollout undo deployment/house-price-api --to-revision=1" in cluster.told
-    assert [told for told in cluster.told if "annotate" in told] == ["annotate replicaset/rs-4 house-price/served-"]
+    place.undo(1)
+
+    assert any(each.startswith("patch deployment/house-price-api ") and '"replicas": 2' in each for each in told.told)
+
+
+def test_a_first_version_is_there_when_all_the_pods_are_that_its_autoscaler_wants(told: Told) -> None:
+    place = Kubernetes(told, "house:v3", "rollcheck")
+    place._before = None
+    object.__setattr__(told, "autoscaler", {"spec": {"minReplicas": 3}})
+
+    place.replace(1)
+
+    change = json.dumps([{"op": "replace", "path": "/spec/replicas", "value": 3}])
+    assert f"patch deployment/house-price-api --type=json --patch={change}" in told.told
+
+
+def test_a_rollback_unmarks_what_it_replaces_and_that_alone(told: Told) -> None:
+    way = WayBack(told)
+
+    way.go(1)
+
+    assert (way.gone, way.back) == ("v2", "v1")
+    assert "rollout undo deployment/house-price-api --to-revision=1" in told.told
+    assert [each for each in told.told if "annotate" in each] == ["annotate replicaset/rs-4 house-price/served-"]
 
 
 def pod(ready: bool, restarts: int) -> dict[str, Any]:

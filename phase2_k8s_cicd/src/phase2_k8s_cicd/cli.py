@@ -114,9 +114,7 @@ def rollout(
     from phase2_k8s_cicd.history import read, was_rolled_back
     from phase2_k8s_cicd.pipeline import give, overtaken_by
 
-    # A rollout that is told to stop undoes what it began, as at Ctrl-C.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    _stop_as_at_ctrl_c()
     if runtime == "process":
         _tell(deploy_processes(version, _say), overlay)
         return
@@ -143,6 +141,7 @@ def rollback(overlay: str, context: str | None, yes: bool) -> None:
     """
     from phase2_k8s_cicd.deploy import go_back
 
+    _stop_as_at_ctrl_c()
     cluster = _chosen(overlay, context, yes)
     _tell(go_back(cluster, os.environ, _say), overlay)
 
@@ -247,14 +246,21 @@ def check(
 def lab(name: str, overlay: str, context: str | None) -> None:
     """Take away one thing that keeps the service answering, count what is lost without it, and put it back.
 
-    Only on a cluster of this machine. Ctrl-C ends it early, and puts it back too.
+    Only on a cluster of this machine. Ctrl-C, SIGTERM or a closed terminal end it early, and put it back too.
     """
     from phase2_k8s_cicd.labs import LABS, run_lab
 
+    _stop_as_at_ctrl_c()
     report = run_lab(name, _chosen(overlay, context, yes=True), os.environ, _say)
     done = LABS[name]
     happened = report.why_lost() if report.lost else f"none of {report.requests} answers was lost this time"
     click.echo(f"removed   {done.removed}; now it is back\nhappened  {done.event}: {happened}\nwhy       {done.why}")
+
+
+def _stop_as_at_ctrl_c() -> None:
+    """Let whoever is told to stop, or whose terminal is closed, first bring back or write down what was begun."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
 
 
 def _chosen(overlay: str, context: str | None, yes: bool) -> Cluster:
@@ -281,7 +287,8 @@ def _tell(outcome: Outcome, overlay: str) -> None:
         click.echo(f"✓ {outcome.version} serves: {outcome.reason}\n  all of it: {path}")
         return
     stays = f"; {outcome.previous} serves as before" if outcome.old_serves else ""
-    raise click.ClickException(f"{outcome.version} was {outcome.result}{stays}\n{outcome.reason}\nall of it: {path}")
+    became = outcome.result if outcome.result == "failed" else f"was {outcome.result}"
+    raise click.ClickException(f"{outcome.version} {became}{stays}\n{outcome.reason}\nall of it: {path}")
 
 
 def _say(text: str) -> None:

@@ -28,7 +28,7 @@ from phase2_k8s_cicd.images import (
     require_version,
     service_image,
 )
-from phase2_k8s_cicd.kubernetes import Kubernetes, make_ready, roll_back
+from phase2_k8s_cicd.kubernetes import Kubernetes, WayBack, make_ready
 from phase2_k8s_cicd.lock import only_one
 from phase2_k8s_cicd.outcome import Outcome, Result
 from phase2_k8s_cicd.processes import Local, Processes, build_rollcheck_binary
@@ -118,7 +118,7 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
     """Bring the version before back, and ask whether it answers; with FROM, only if that is what serves.
 
     Raises:
-        Phase2Error: there is nothing to go back to, it does not become ready, or a rollout is under way.
+        Phase2Error: there is nothing to go back to, or a rollout is under way; nothing was done.
 
     """
     plan, by, why = Plan(), who(environ), environ.get("REASON", "").strip()
@@ -127,18 +127,24 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
         serving, bad = cluster.serving(), environ.get("FROM")
         if bad and serving and version_of(serving) != bad:
             raise RolloutError(f"{version_of(serving)} serves here, and not {bad}: nothing was done")
-        gone, back = roll_back(cluster, plan.update_seconds)
-        say(f"{back} is back in the place of {gone}; asking it …")
-        houses = expectations(fixed_houses())
-        question = Question(f"http://{APP}", plan.watch_rate, plan.settle_seconds, houses, [back, gone])
-        found = _asked(cluster, environ, question, say)
-        lost = found is not None and found.lost > 0
+        way = WayBack(cluster)
+        result: Result = "failed"
+        found: Report | None = None
+        try:
+            way.go(plan.update_seconds)
+            say(f"{way.back} is back in the place of {way.gone}; asking it …")
+            houses = expectations(fixed_houses())
+            question = Question(f"http://{APP}", plan.watch_rate, plan.settle_seconds, houses, [way.back, way.gone])
+            found = _asked(cluster, environ, question, say)
+            result, how = "failed" if found and found.lost else "serving", _how_it_went(found, way.gone)
+        except (Phase2Error, KeyboardInterrupt) as error:
+            how = f"{str(error) or 'it was told to stop'}; Kubernetes goes on with it"
         outcome = Outcome(
             action="rollback",
-            result="failed" if lost else "serving",
-            version=back,
-            previous=gone,
-            reason=f"{f'{why}: ' if why else ''}{_how_it_went(found, gone)}",
+            result=result,
+            version=way.back,
+            previous=way.gone,
+            reason=f"{f'{why}: ' if why else ''}{how}",
             by=by,
             run=history.run_of(environ),
             started_at=started_at,

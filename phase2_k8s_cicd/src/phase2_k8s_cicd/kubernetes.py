@@ -17,6 +17,7 @@ COMPONENT = "app.kubernetes.io/component"
 REVISION = "deployment.kubernetes.io/revision"
 # Written once a version has passed; Kubernetes keeps it with that revision, so a rollback knows what has served.
 SERVED = "house-price/served"
+APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # What a lab that was killed may have left: it keeps every new pod away.
 QUOTA = f"{APP}-full"
 
@@ -28,9 +29,10 @@ class Kubernetes:
 
     def __init__(self, cluster: Cluster, image: str, rollcheck: str) -> None:
         self._cluster, self._image, self._rollcheck = cluster, image, rollcheck
-        deployment = cluster.get("deployment", APP)
-        self.previous = version_of(image_of(deployment)) if deployment else None
-        self._revision = deployment["metadata"]["annotations"][REVISION] if deployment else ""
+        self._before = cluster.get("deployment", APP)
+        self.previous = version_of(image_of(self._before)) if self._before else None
+        self._others: list[Object] = []
+        self._came: list[str] = []
         # More than one, when a rollout was killed half way.
         self.answering = {version_of(image_of(each)) for each in _revisions(cluster) if each["spec"]["replicas"]}
 
@@ -57,16 +59,45 @@ class Kubernetes:
 
     def replace(self, timeout_s: float) -> None:
         """Apply the overlay; Kubernetes replaces one pod after the other."""
-        self._cluster.apply(render(self._cluster.overlay, self._image))
-        wait_until_rolled(self._cluster, APP, "api", timeout_s)
+        cluster, manifests = self._cluster, render(self._cluster.overlay, self._image)
+        self._remember(manifests)
+        cluster.apply(manifests)
+        if self._before is None and (autoscaler := cluster.get("horizontalpodautoscaler", APP)):
+            # It looks every 15 seconds; until then a first version would be a single pod, and count as all there.
+            change = {"op": "replace", "path": "/spec/replicas", "value": autoscaler["spec"]["minReplicas"]}
+            patch(cluster, [change])
+        wait_until_rolled(cluster, APP, "api", timeout_s)
+
+    def _remember(self, manifests: str) -> None:
+        """Keep what is about to change beside the Deployment, and the names of what comes new."""
+        cluster = self._cluster
+        names = cluster.kubectl("create", "--dry-run=client", "--output=name", "--filename=-", stdin=manifests).split()
+        found = cluster.kubectl("get", "--ignore-not-found", "--output=json", "--filename=-", stdin=manifests)
+        read = json.loads(found or '{"items": []}')
+        there: list[Object] = read.get("items", [read])
+        others = [each for each in there if each["kind"] not in ("Namespace", "Deployment")]
+        applied = [each["metadata"].get("annotations", {}).get(APPLIED) for each in others]
+        self._others = [json.loads(each) for each in applied if each]
+        self._came = sorted({*names} - {_name_of(each) for each in there})
 
     def undo(self, timeout_s: float) -> None:
-        """Bring the pods' old revision back, or take all away when there was none."""
-        if self.previous is None:
-            self._cluster.delete(f"deployment/{APP}")
-            return
-        self._cluster.kubectl("rollout", "undo", f"deployment/{APP}", f"--to-revision={self._revision}")
-        wait_until_rolled(self._cluster, APP, "api", timeout_s)
+        """Make all that the overlay holds as it was, and take away what was not there."""
+        cluster = self._cluster
+        if self._others:
+            cluster.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": self._others}))
+        if self._before:
+            spec = self._before["spec"]
+            if cluster.get("horizontalpodautoscaler", APP) and (now := cluster.get("deployment", APP)):
+                spec = spec | {"replicas": now["spec"]["replicas"]}  # as many as the load wants by now
+            patch(cluster, [{"op": "replace", "path": "/spec", "value": spec}])
+            wait_until_rolled(cluster, APP, "api", timeout_s)
+        if self._came:
+            cluster.delete(*self._came)
+
+
+def patch(cluster: Cluster, changes: list[Object]) -> None:
+    """Change the Deployment by a JSON patch."""
+    cluster.kubectl("patch", f"deployment/{APP}", "--type=json", f"--patch={json.dumps(changes)}")
 
 
 def make_room(cluster: Cluster) -> None:
@@ -134,27 +165,32 @@ def mark_as_served(cluster: Cluster, version: str) -> None:
     cluster.kubectl("annotate", f"deployment/{APP}", f"{SERVED}={version}", "--overwrite")
 
 
-def roll_back(cluster: Cluster, timeout_s: float) -> tuple[str, str]:
-    """Bring back what served before; give the version that went and the one that came.
+class WayBack:
+    """From what serves to what served before.
 
     Only what has passed its rollout comes back, and what was rolled back once does not: the next one goes further.
 
     Raises:
-        RolloutError: nothing else has served here, or its pods do not become ready.
+        RolloutError: nothing else has served here.
 
     """
-    now, revisions = cluster.serving(), _revisions(cluster)
-    before = previous_revision(revisions, now)
-    if now is None or before is None:
-        raise RolloutError("nothing else has served here, so there is nothing to go back to")
-    cluster.kubectl(
-        "rollout", "undo", f"deployment/{APP}", f"--to-revision={before['metadata']['annotations'][REVISION]}"
-    )
-    wait_until_rolled(cluster, APP, "api", timeout_s)
-    for each in revisions:
-        if image_of(each) == now:
-            cluster.kubectl("annotate", f"replicaset/{each['metadata']['name']}", f"{SERVED}-")
-    return version_of(now), version_of(image_of(before))
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster, self._revisions, now = cluster, _revisions(cluster), cluster.serving()
+        before = previous_revision(self._revisions, now)
+        if now is None or before is None:
+            raise RolloutError("nothing else has served here, so there is nothing to go back to")
+        self._now, self._revision = now, before["metadata"]["annotations"][REVISION]
+        self.gone, self.back = version_of(now), version_of(image_of(before))
+
+    def go(self, timeout_s: float) -> None:
+        """Bring the pods back; raise RolloutError when they do not become ready in time."""
+        cluster = self._cluster
+        cluster.kubectl("rollout", "undo", f"deployment/{APP}", f"--to-revision={self._revision}")
+        wait_until_rolled(cluster, APP, "api", timeout_s)
+        for each in self._revisions:
+            if image_of(each) == self._now:
+                cluster.kubectl("annotate", f"replicaset/{each['metadata']['name']}", f"{SERVED}-")
 
 
 def previous_revision(revisions: list[Object], now: str | None) -> Object | None:
@@ -171,6 +207,12 @@ def _revisions(cluster: Cluster) -> list[Object]:
     found = cluster.kubectl("get", "replicasets", f"--selector={COMPONENT}=api", "--output=json")
     items: list[Object] = json.loads(found)["items"]
     return items
+
+
+def _name_of(found: Object) -> str:
+    """Name an object as kubectl does: kind.group/name."""
+    group = found["apiVersion"].rpartition("/")[0]
+    return f"{found['kind'].lower()}{'.' if group else ''}{group}/{found['metadata']['name']}"
 
 
 def _hopeless(pod: Object) -> str | None:

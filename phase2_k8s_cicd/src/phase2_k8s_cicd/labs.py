@@ -1,6 +1,6 @@
 """Take one thing away that keeps a service answering, see under load what it was for, and put it back.
 
-Each lab changes the service that runs, on a cluster of this machine only, and leaves it as it was: also at Ctrl-C.
+Each lab changes the service that runs, on a cluster of this machine only, and leaves it as it was, even when stopped.
 What is taken away is something that the manifests state: where a lab is killed, `make phase2-up` puts it back.
 """
 
@@ -18,7 +18,7 @@ from phase2_k8s_cicd.deploy import LEASE_SECONDS, now, who
 from phase2_k8s_cicd.errors import ClusterError
 from phase2_k8s_cicd.houses import expectations, fixed_houses
 from phase2_k8s_cicd.images import bring, build_rollcheck
-from phase2_k8s_cicd.kubernetes import COMPONENT, QUOTA, is_rolled, make_room, wait_until_rolled
+from phase2_k8s_cicd.kubernetes import COMPONENT, QUOTA, is_rolled, make_room, patch, wait_until_rolled
 from phase2_k8s_cicd.lock import only_one
 from phase2_k8s_cicd.pods import watching
 from phase2_k8s_cicd.rollout import Say
@@ -83,13 +83,13 @@ def changed(*changes: Object) -> Callable[[Cluster, Say], AbstractContextManager
     def without(cluster: Cluster, say: Say) -> Iterator[None]:
         before = _found(cluster, "deployment")["spec"]
         try:
-            _patch(cluster, list(changes))
+            patch(cluster, list(changes))
             wait_until_rolled(cluster, APP, "api", UPDATE_SECONDS)
             yield
         finally:
             say("putting it back …")
             with undisturbed():
-                _patch(cluster, [{"op": "replace", "path": "/spec", "value": before}])
+                patch(cluster, [{"op": "replace", "path": "/spec", "value": before}])
                 wait_until_rolled(cluster, APP, "api", UPDATE_SECONDS)
 
     return without
@@ -204,7 +204,3 @@ def _staying(cluster: Cluster) -> list[str]:
     """Name the pods that have not been told to stop."""
     pods = [pod["metadata"] for pod in cluster.pods(SERVING)]
     return [pod["name"] for pod in pods if "deletionTimestamp" not in pod]
-
-
-def _patch(cluster: Cluster, changes: list[Object]) -> None:
-    cluster.kubectl("patch", f"deployment/{APP}", "--type=json", f"--patch={json.dumps(changes)}")

@@ -87,6 +87,7 @@ class Rollout:
         self.begun = False
         self.undo_failed = ""
         self._old_answers = place.previous is not None
+        self._old_loses = False
 
     def run(self, houses: str, expected: str) -> str:
         """Go all the way, and say in a line how it went; `expected` are the houses with their prices.
@@ -98,14 +99,15 @@ class Rollout:
         """
         try:
             self._try_candidate(houses, expected)
-            self._replace(houses)
+            self._replace(houses, expected)
         except BaseException:  # Ctrl-C too
             if self.begun:
                 self._undo()
             raise
-        if self.watch is None:
+        if (seen := self.watch) is None:
             return f"nothing answered before{f', {self.previous} neither' if self.previous else ''}"
-        return f"asked {self.watch.requests:,} times meanwhile, 0 lost, p99 {self.watch.p99_ms:.1f} ms"
+        lost = f"{seen.lost} lost{f', as {self.previous} did' if self._old_loses else ''}"
+        return f"asked {seen.requests:,} times meanwhile, {lost}, p99 {seen.p99_ms:.1f} ms"
 
     def _undo(self) -> None:
         """Bring the old version back; that this fails too must not hide why it was begun."""
@@ -130,6 +132,7 @@ class Rollout:
         if old and not old.ok:
             self._say(f"{self.previous} does not answer at all ({old.why_lost()}): there is nothing to lose")
             self._old_answers, old = False, None
+        self._old_loses = old is not None and old.lost > 0
         if new.lost:
             raise RolloutError(f"{self.version} does not answer as it should: {new.why_lost()}")
         self._refuse_slower(new, old)
@@ -146,7 +149,7 @@ class Rollout:
                 than = "the old version" if old else "expected are"
                 raise RolloutError(f"{self.version} is too slow: {claim} {took:.1f} ms or more, {than} {before:.1f} ms")
 
-    def _replace(self, houses: str) -> None:
+    def _replace(self, houses: str, expected: str) -> None:
         place, plan = self._place, self._plan
         self._say(f"replacing {self.previous or 'nothing'} by {self.version} …")
         self.begun = True
@@ -164,12 +167,23 @@ class Rollout:
                 raise
             self.watch = watch.end()
         self._judge(self.watch)
+        if self._old_loses:
+            self._judge_alone(expected)
 
     def _judge(self, found: Report) -> None:
-        if found.lost:
+        if found.lost and not self._old_loses:
             raise RolloutError(f"while {self.version} came in, {found.why_lost()}")
         if self.version not in found.versions:
             raise RolloutError(f"{self.version} never answered at {self._place.url}")
-        old = found.versions.get(str(self.previous))
-        if self.previous != self.version and old and old.last_s > found.seconds - ALONE_SECONDS:
-            raise RolloutError(f"{self.previous} still answers after it was replaced")
+        for name in sorted({*self._place.answering} - {self.version}):
+            old = found.versions.get(name)
+            if old and old.last_s > found.seconds - ALONE_SECONDS:
+                raise RolloutError(f"{name} still answers after it was replaced")
+
+    def _judge_alone(self, expected: str) -> None:
+        """Ask once more: what was lost while the old version was there, which loses answers, may have been its own."""
+        rate = self._plan.compare_rate
+        self._say(f"{self.previous} lost answers before; asking {self.version} alone …")
+        alone = self._place.ask({"alone": Question(self._place.url, rate, HOUSES / rate, expected, [self.version])})
+        if alone["alone"].lost:
+            raise RolloutError(f"{self.version} alone does not answer as it should: {alone['alone'].why_lost()}")
