@@ -439,6 +439,33 @@ def test_a_second_rollout_to_processes_is_refused(tmp_path: Path, monkeypatch: p
             deploy_processes("v2", print)
 
 
+def test_a_rollout_to_processes_is_judged_by_the_prices_of_the_model_that_they_get(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Here(Place):
+        def __init__(self, _: object, version: str, __: object) -> None:
+            super().__init__()
+            self.version = version
+
+    def attempt(rollout: Rollout, houses: str, expected: str, by: str) -> tuple[str, ...]:
+        return rollout.version, str(rollout.previous), houses, expected
+
+    monkeypatch.setenv("PHASE2_RUN_FOLDER", str(tmp_path))
+    monkeypatch.setenv("HOUSE_MODEL_PATH", "models/mine")
+    for name, gives in {
+        "Processes": Here,
+        "build_rollcheck_binary": lambda _: tmp_path,
+        "fixed_houses": list,
+        "expectations": lambda _, model="houses": str(model),
+        "attempt": attempt,
+    }.items():
+        monkeypatch.setattr(f"phase2_k8s_cicd.deploy.{name}", gives)
+
+    assert deploy_processes("v2", print) == ("v2", "v1", "houses", "models/mine")
+    with pytest.raises(Phase2Error, match="up to 63 letters"):
+        deploy_processes("not a tag", print)
+
+
 def test_rollcheck_is_told_which_versions_may_answer() -> None:
     told = Question("http://house", 50, 0, "[]", ["v1", "v2"]).arguments("houses.json")
 
