@@ -24,12 +24,19 @@ LOCK = ROOT / "requirements-act.txt"
 STAND_INS = ROOT / "phase2_k8s_cicd" / "rehearsal"
 REPOSITORY = "rehearsal/house-prices"
 ACTION = re.compile(r"uses: ([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
-# Younger than the newest act: where called workflows lie, and how long a queue of waiting jobs may get.
-UNKNOWN_TO_ACT = ((re.compile(r"uses: \$/"), "uses: ./"), (re.compile(r"^ +queue: max\n", re.MULTILINE), ""))
+# Younger than the newest act: where called workflows lie, and how long a queue of waiting jobs may get. And jobs of a
+# matrix go side by side however few jobs may: here they would spoil each other.
+FOR_ACT = (
+    (re.compile(r"uses: \$/"), "uses: ./"),
+    (re.compile(r"^ +queue: max\n", re.MULTILINE), ""),
+    (re.compile(r"^( +)strategy:\n", re.MULTILINE), r"\g<0>\1  max-parallel: 1\n"),
+)
+RUNNER = "ubuntu-24.04"
 # What a make around this one was told is not meant for those inside.
 OURS = {
     "COMMIT",
     "WORKTREE",
+    "PROD",
     "WORKFLOW",
     "JOB",
     "REASON",
@@ -73,7 +80,7 @@ def prepare(this: Run, origin: Path, commit: str) -> Path:
     run(["git", "-C", str(work), "remote", "set-url", "origin", f"https://github.com/{REPOSITORY}"])
     for path in (work / ".github" / "workflows").glob("*.yml"):
         text = path.read_text()
-        for pattern, instead in UNKNOWN_TO_ACT:
+        for pattern, instead in FOR_ACT:
             text = pattern.sub(instead, text)
         path.write_text(text)
     return work
@@ -128,7 +135,8 @@ def perform(
     """
     command = [str(HOME / "bin" / "act"), f"--workflows=.github/workflows/{workflow}", "--json"]
     command += ["--no-skip-checkout", "--no-cache-server", "--concurrent-jobs=1", "--pull=false"]
-    command += ["--platform=ubuntu-24.04=-self-hosted", f"--action-cache-path={this.desk()}"]
+    # act takes the first system of a matrix for those of all: what another one would do, it must be told to leave out.
+    command += [f"--platform={RUNNER}=-self-hosted", f"--matrix=os:{RUNNER}", f"--action-cache-path={this.desk()}"]
     command += [f"--env=GITHUB_RUN_ID={this.number}", *stand_ins(work), *options]
     held = this.held.fileno()
     # A file and no pipe: if this process is killed, act goes on to the end, as GitHub does when a browser is closed.

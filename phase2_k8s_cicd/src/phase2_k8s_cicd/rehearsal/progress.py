@@ -9,8 +9,9 @@ from typing import IO, Any
 
 import click
 
-# Colours and cursor movements, which programs print that find a terminal.
-ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|[=>])|\r(?!\n)")
+# Colours and cursor movements, which programs print that find a terminal; and what they then write over.
+ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|[=>])")
+WRITTEN_OVER = re.compile(r"[^\n]*\r(?!\n)")
 MARKS = {"success": "✓", "failure": "✗", "skipped": "–"}
 NOT_HERE = "– not "  # how a stand-in says what it does not do
 
@@ -34,7 +35,7 @@ class Progress:
 
     def take(self, event: dict[str, Any], log: IO[str]) -> None:
         """Put an event into the log, and show it if it is one that matters."""
-        text = ESCAPES.sub("", str(event.get("msg", ""))).rstrip()
+        text = WRITTEN_OVER.sub("", ESCAPES.sub("", str(event.get("msg", ""))).rstrip())
         job = str(event.get("job", "")).split("/")[-1]
         if text:
             log.write(f"{event.get('time', '')[11:19]} {job:8} {text}\n")
