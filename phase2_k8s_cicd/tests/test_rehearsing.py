@@ -170,6 +170,38 @@ def test_a_cluster_elsewhere_is_refused_before_anything_begins(monkeypatch: pyte
         assert "is not on this machine" in done.output
 
 
+@pytest.fixture
+def orders(origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[rehearsal.Order]:
+    """What the verbs would let act do."""
+    ordered: list[rehearsal.Order] = []
+
+    def note(order: rehearsal.Order, this: runs.Run, _: rehearsal.Stage) -> None:
+        ordered.append(order)
+        this.held.close()
+
+    stage = rehearsal.Stage(Cluster("x", "https://127.0.0.1:1", "dev"), Registry(tmp_path / "registry", 1), origin)
+    monkeypatch.setattr(rehearsal, "HOME", tmp_path / "home")
+    monkeypatch.setattr(rehearsal, "_set", lambda: stage)
+    monkeypatch.setattr(rehearsal, "_perform", note)
+    return ordered
+
+
+def test_a_rollback_says_why_and_from_what(orders: list[rehearsal.Order]) -> None:
+    done = CliRunner().invoke(rehearsal.cli, ["rollback"], env={"REASON": "prices look odd", "FROM": "v7"})
+
+    assert done.exit_code == 0, done.output
+    given = {option for option in orders[0].options if option.startswith("--input=")}
+    assert given == {"--input=environment=dev", "--input=reason=prices look odd", "--input=version=v7"}
+
+
+def test_prod_has_a_role_only_for_who_says_yes(orders: list[rehearsal.Order]) -> None:
+    for told in ({}, {"PROD": "1"}):
+        assert CliRunner().invoke(rehearsal.cli, ["push"], env=told).exit_code == 0
+
+    assert ["--var=AWS_PROD_ROLE=deploy-prod" in order.options for order in orders] == [False, True]
+    assert [order.environments for order in orders] == [("dev",), ("dev", "prod")]
+
+
 def test_progress_shows_each_step_what_is_not_done_here_and_why_one_failed(capsys: pytest.CaptureFixture[str]) -> None:
     show, log = Progress(), io.StringIO()
     step = {"job": "deploy/image", "stage": "Main", "step": "actions/attest@" + "a" * 40, "stepID": ["0"]}

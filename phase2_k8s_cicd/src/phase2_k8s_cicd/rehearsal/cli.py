@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import click
@@ -36,9 +36,9 @@ class Stage:
     registry: Registry
     origin: Origin
 
-    def serving(self) -> str | None:
-        """Name the version in dev."""
-        image = self.cluster.serving()
+    def serving(self, environment: str = "dev") -> str | None:
+        """Name the version in an environment."""
+        image = replace(self.cluster, overlay=environment).serving()
         return version_of(image) if image else None
 
 
@@ -50,6 +50,7 @@ class Order:
     workflow: str
     options: Sequence[str]
     done: Callable[[str | None, str | None], str]
+    environments: Sequence[str] = ("dev",)
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -57,8 +58,8 @@ def cli() -> None:
     """Run this repository's workflows on this computer: no GitHub, no cloud, no account.
 
     A push goes to a bare repository in .run/rehearsal, and act runs deploy.yml of that commit: tests, image, registry,
-    and environment dev on the cluster that kubectl speaks to. phase2_k8s_cicd/rehearsal/reference.md says what is as on
-    GitHub and what is not.
+    and environment dev, or dev and prod, on the cluster that kubectl speaks to. phase2_k8s_cicd/rehearsal/reference.md
+    says what is as on GitHub and what is not.
 
     Exit codes: 0 the run went well, 1 it did not and the message says why, 130 it was stopped.
     """
@@ -70,7 +71,8 @@ def cli() -> None:
 @cli.command()
 @click.option("--commit", envvar="COMMIT", default="HEAD", show_default=True, help="What to push.")
 @click.option("--worktree", envvar="WORKTREE", is_flag=True, help="Push the files as they are, committed or not.")
-def push(commit: str, worktree: bool) -> None:
+@click.option("--prod", envvar="PROD", is_flag=True, help="Let it go on to prod: this is the yes, nobody is asked.")
+def push(commit: str, worktree: bool, prod: bool) -> None:
     """Push a commit to main, and wait until its version serves in dev, or does not.
 
     A commit that main has already is not pushed again; its workflow runs again, as at GitHub's "Re-run all jobs".
@@ -81,13 +83,14 @@ def push(commit: str, worktree: bool) -> None:
         new = stage.origin.push(full)
         this = runs.join(HOME, f"deploy of {full[:12]}")
     click.echo(f"• run {this.number}: {full[:12]} is {'pushed to main' if new else 'on main already; once more'}")
-    order = Order(full, "deploy.yml", ["push", *_as_in_aws(stage.registry)], partial(_deployed, stage.origin, full))
-    _perform(order, this, stage)
+    options, done = ["push", *_as_in_aws(stage.registry, prod)], partial(_deployed, stage, full, prod)
+    _perform(Order(full, "deploy.yml", options, done, ("dev", "prod") if prod else ("dev",)), this, stage)
 
 
 @cli.command()
 @click.option("--reason", envvar="REASON", default="", help="Why; kept with the deployments.")
-def rollback(reason: str) -> None:
+@click.option("--from", "bad", envvar="FROM", default="", help="What is bad; nothing is done if something else serves.")
+def rollback(reason: str, bad: str) -> None:
     """Run rollback.yml for dev, as by hand on GitHub: the version before comes back."""
     stage = _set()
     with runs.pushing(HOME):
@@ -96,8 +99,11 @@ def rollback(reason: str) -> None:
             raise Phase2Error("nothing was pushed yet, so there is nothing to go back from:  make rehearse-push")
         this = runs.join(HOME, "rollback of dev")
     click.echo(f"• run {this.number}: rollback of dev")
-    options = ["workflow_dispatch", *_as_in_aws(stage.registry), "--input=environment=dev", f"--input=reason={reason}"]
-    order = Order(main, "rollback.yml", options, lambda old, now: f"{now} is back in dev after {old}")
+    inputs = {"environment": "dev", "reason": reason, "version": bad}
+    options = [*_as_in_aws(stage.registry), *(f"--input={name}={value}" for name, value in inputs.items())]
+    order = Order(
+        main, "rollback.yml", ["workflow_dispatch", *options], lambda old, now: f"{now} is back in dev after {old}"
+    )
     _perform(order, this, stage)
 
 
@@ -152,8 +158,8 @@ def _set() -> Stage:
     return Stage(cluster, registry, origin)
 
 
-def _as_in_aws(registry: Registry) -> list[str]:
-    """Give the repository's variables that the workflows read; without a role for prod its job is skipped."""
+def _as_in_aws(registry: Registry, prod: bool = False) -> list[str]:
+    """Give the repository's variables that the workflows read; without a role for prod its jobs are skipped."""
     values = {
         "AWS_REGION": "eu-west-1",
         "AWS_REGISTRY": f"{registry.address}/houses",
@@ -161,7 +167,7 @@ def _as_in_aws(registry: Registry) -> list[str]:
         "AWS_PUSH_ROLE": "push",
         "AWS_DEV_ROLE": "deploy-dev",
         "AWS_PLAN_ROLE": "plan",
-    }
+    } | ({"AWS_PROD_ROLE": "deploy-prod"} if prod else {})
     return [f"--var={name}={value}" for name, value in values.items()]
 
 
@@ -177,29 +183,30 @@ def _perform(order: Order, this: runs.Run, stage: Stage) -> None:
         options = [*order.options, f"--actor={getpass.getuser()}"]
         code = act.perform(this, work, order.workflow, options, environ, show)
     except KeyboardInterrupt:
-        click.echo(f"✗ run {this.number} was stopped; {_what_serves(stage)}")
+        click.echo(f"✗ run {this.number} was stopped; {_what_serves(stage, order)}")
         raise click.exceptions.Exit(130) from None
     if show.summary:
         (this.folder / "summary.md").write_text(show.summary)
     if code:
-        raise click.ClickException(f"run {this.number}: {show.why}\n{_what_serves(stage)}")
+        raise click.ClickException(f"run {this.number}: {show.why}\n{_what_serves(stage, order)}")
     click.echo(f"✓ {order.done(before, stage.serving())}")
 
 
-def _deployed(origin: Origin, commit: str, before: str | None, now: str | None) -> str:
+def _deployed(stage: Stage, commit: str, prod: bool, before: str | None, now: str | None) -> str:
     if now == commit[:12]:
+        further = f"{stage.serving('prod') or 'nothing'} serves in prod" if prod else "prod waits for a yes:  PROD=1"
         return (
             f"{now} serves in dev, in the place of {before or 'nothing'}; who brought what:  make deployments "
-            "OVERLAY=dev\n  prod would wait for a reviewer's yes now; the rehearsal has no prod"
+            f"OVERLAY=dev\n  {further}"
         )
-    if now and origin.follows(now, commit):
+    if now and stage.origin.follows(now, commit):
         return f"nothing was to be done: {now} serves in dev, and came after {commit[:12]}"
     raise Phase2Error(f"the run went well, and yet {now or 'nothing'} serves in dev instead of {commit[:12]}")
 
 
-def _what_serves(stage: Stage) -> str:
+def _what_serves(stage: Stage, order: Order) -> str:
     try:
-        return f"{stage.serving() or 'nothing'} serves in dev"
+        return ", ".join(f"{stage.serving(each) or 'nothing'} serves in {each}" for each in order.environments)
     except ToolError as error:
         return f"what serves in dev is not known: {error}"
 
