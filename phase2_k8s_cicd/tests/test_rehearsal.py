@@ -1,6 +1,6 @@
 """Room: rehearsal. Pushes that are good, and bad in each way; whoever asks meanwhile notices nothing.
 
-`make test-rehearsal` runs it in a clone of its own, on the cluster of kubectl, in namespace house-price-dev.
+`make test-rehearsal` runs it in a clone of its own, on the cluster of kubectl, in namespaces house-price-dev and -prod.
 The tests that the pipeline runs are cut down to one file, by PYTEST_ADDOPTS; all else is as a learner has it.
 """
 
@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,6 +35,37 @@ FIGURES = ROOT / "reports" / "test-rehearsal.txt"
 TESTS = "phase2_k8s_cicd/tests/test_pipeline.py"
 LEARNER = {f"GIT_{who}_{what}": "learner" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 FAULTY = (Path(__file__).parent / "faulty" / "faulty.py").read_text()
+ZONE = "topology.kubernetes.io/zone"
+ROUTES = "httproutes.gateway.networking.k8s.io"
+# Enough of the Gateway API to take a route; nothing serves it.
+KNOWS_ROUTES = f"""
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: {ROUTES}
+  annotations: {{api-approved.kubernetes.io: "unapproved, for a test alone"}}
+spec:
+  group: gateway.networking.k8s.io
+  names: {{kind: HTTPRoute, plural: httproutes}}
+  scope: Namespaced
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
+"""
+MATRIX = """
+name: matrix
+on: push
+permissions: {{}}
+jobs:
+  one:
+    strategy:
+      matrix: {{os: [ubuntu-24.04, macos-15], part: [a, b]}}
+    runs-on: ${{{{ matrix.os }}}}
+    steps:
+      - run: echo "${{{{ matrix.os }}}} begins" >>"{told}"; sleep 1; echo "${{{{ matrix.os }}}} ends" >>"{told}"
+"""
 # Right on the laptop of whoever wrote it, and 30 % dearer in the image.
 DEARER = 'COPY phase2_k8s_cicd/src/faulty.py /code/\nENV FAULT=wrong\nENTRYPOINT ["python", "-m", "faulty"]\nCMD []\n'
 
@@ -87,8 +119,8 @@ class Course:
             start_new_session=True,
         )
 
-    def push(self, commit: str) -> subprocess.Popen[str]:
-        return self.start("rehearse-push", f"COMMIT={commit}")
+    def push(self, commit: str, *words: str) -> subprocess.Popen[str]:
+        return self.start("rehearse-push", f"COMMIT={commit}", *words)
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +130,22 @@ def cluster() -> Iterator[Cluster]:
     cluster.delete(f"namespace/{cluster.namespace}")
     yield cluster
     cluster.delete(f"namespace/{cluster.namespace}")
+
+
+@pytest.fixture(scope="module")
+def prod(cluster: Cluster) -> Iterator[Cluster]:
+    """Prod on the same cluster, which is lent what one of `make cluster-up` has: a zone, and routes."""
+    prod, lent = replace(cluster, overlay="prod"), cluster.get("crd", ROUTES) is None
+    prod.delete(f"namespace/{prod.namespace}")
+    if lent:
+        cluster.apply(KNOWS_ROUTES)
+    labelled = cluster.kubectl("label", "node", f"--selector=!{ZONE}", f"{ZONE}=here", "--output=name").split()
+    yield prod
+    prod.delete(f"namespace/{prod.namespace}")
+    for node in labelled:
+        cluster.kubectl("label", node, f"{ZONE}-")
+    if lent:
+        cluster.delete(f"crd/{ROUTES}")
 
 
 @pytest.fixture(scope="module")
@@ -193,14 +241,31 @@ def test_a_commit_whose_image_does_not_build_changes_nothing(course: Course, clu
     assert "Push" not in output
 
 
-def test_a_commit_that_is_wrong_only_in_the_image_is_refused_beside_the_old_version(
-    course: Course, cluster: Cluster, asked: None
+def test_a_good_commit_goes_on_to_prod_as_the_same_bits(
+    course: Course, cluster: Cluster, prod: Cluster, asked: None
 ) -> None:
-    before = serving(cluster)
+    good = course.commit("good enough for prod")
+
+    code, output = ended(course.push("HEAD", "PROD=1"))
+
+    assert code == 0, output
+    assert serving(prod) == good
+    assert "@sha256:" in str(prod.serving())
+    assert prod.serving() == cluster.serving()
+    assert f"{good} serves in prod" in output
+    jobs = [line for line in output.splitlines() if re.fullmatch(r"\w+", line)]
+    assert jobs == ["test", "image", "dev", "approval", "prod"]
+    assert (read(prod)[-1].version, read(prod)[-1].result) == (good, "serving")
+
+
+def test_a_commit_that_is_wrong_only_in_the_image_is_refused_beside_the_old_version_and_prod_is_not_asked(
+    course: Course, cluster: Cluster, prod: Cluster, asked: None
+) -> None:
+    before, in_prod = serving(cluster), prod.serving()
     files = {"phase2_k8s_cicd/src/faulty.py": FAULTY, "phase2_k8s_cicd/Dockerfile": DEARER}
     wrong = course.commit("dearer", files)
 
-    code, output = ended(course.push("HEAD"))
+    code, output = ended(course.push("HEAD", "PROD=1"))
 
     course.git("revert", "--no-edit", "HEAD")
     assert code != 0
@@ -208,6 +273,8 @@ def test_a_commit_that_is_wrong_only_in_the_image_is_refused_beside_the_old_vers
     assert "step 'dev: Roll out' failed" in output
     assert (read(cluster)[-1].version, read(cluster)[-1].result) == (wrong, "refused")
     assert "instead of" in read(cluster)[-1].reason
+    assert "approval" not in output
+    assert prod.serving() == in_prod
 
 
 def test_of_two_pushes_within_a_second_the_newer_ends_up_serving(course: Course, cluster: Cluster, asked: None) -> None:
@@ -230,6 +297,18 @@ def test_a_run_that_is_repeated_brings_no_old_version_back(course: Course, clust
     assert code == 0, output
     assert "once more" in output
     assert f"nothing was to be done: {before} serves in dev" in output
+    assert serving(cluster) == before
+
+
+def test_a_rollback_from_what_does_not_serve_any_more_does_nothing(
+    course: Course, cluster: Cluster, asked: None
+) -> None:
+    before = serving(cluster)
+
+    code, output = ended(course.start("rehearse-rollback", "FROM=gone"))
+
+    assert code != 0
+    assert f"{before} serves here, and not gone: nothing was done" in output
     assert serving(cluster) == before
 
 
@@ -281,6 +360,19 @@ def test_after_a_push_was_killed_the_next_waits_for_what_goes_on_and_then_works(
     assert "waits for run" in output
     assert serving(cluster) == again
     assert list((course.root / ".run/rehearsal/runs").glob("*/desk")) == [], "what the killed one left"
+
+
+def test_jobs_of_a_matrix_come_one_after_the_other_and_only_those_for_this_system(
+    course: Course, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    course.commit("matrix", {".github/workflows/matrix.yml": MATRIX.format(told=told)})
+
+    code, output = ended(course.start("rehearse-workflow", "WORKFLOW=matrix.yml"))
+
+    course.git("revert", "--no-edit", "HEAD")
+    assert code == 0, output
+    assert told.read_text().splitlines() == ["ubuntu-24.04 begins", "ubuntu-24.04 ends"] * 2
 
 
 def test_at_last_the_history_tells_it_all(course: Course, cluster: Cluster) -> None:
