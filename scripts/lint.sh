@@ -9,12 +9,29 @@ check() {
     local name=$1 output
     shift
     if output=$("$@" 2>&1); then
-        printf '✓ %s\n' "$name"
+        printf '✓ %s%s\n' "$name" "$(counted <<<"$output")"
     else
         printf '✗ %s\n' "$name"
         printf '%s\n' "$output" | sed 's/^/    /'
         failed=$((failed + 1))
     fi
+}
+
+# What a checker has counted stands in its last line.
+counted() {
+    tail -n 1 | sed -n '/[0-9]/s/^/: /p'
+}
+
+# Runs a checker that closes without a count, and makes one of what it said by an awk program.
+count() {
+    local counting=$1 said
+    shift
+    said=$("$@" 2>&1) || { printf '%s\n' "$said" && return 1; }
+    awk "$counting" <<<"$said"
+}
+
+files() {
+    "$@" && echo "$(($# - 1)) files"
 }
 
 types() {
@@ -40,16 +57,22 @@ for phase in "$@"; do
     fi
 done
 check "mypy benchmarks" "$bin/mypy" -p benchmarks
-check "shellcheck" "$bin/shellcheck" scripts/*.sh infra/*/*.sh scripts/uv .ci/run phase*/rehearsal/bin/*
-check "hadolint" "$bin/hadolint" phase*/Dockerfile phase*/*/Dockerfile phase*/*/*/Dockerfile
+check "bandit" count 'sub(/.*Total lines of code: /, "") && sub(/[0-9]+/, "& lines")' \
+    "$bin/bandit" --configfile pyproject.toml --recursive phase*/src scripts benchmarks
+check "shellcheck" files "$bin/shellcheck" scripts/*.sh infra/*/*.sh scripts/uv .ci/run phase*/rehearsal/bin/*
+check "hadolint" files "$bin/hadolint" phase*/Dockerfile phase*/*/Dockerfile phase*/*/*/Dockerfile
 check "manifests" scripts/lint_manifests.sh
 if command -v terraform >/dev/null; then # make test-infra needs it; this does not
     check "terraform fmt" terraform -chdir=infra/aws fmt -recursive -check -diff
 fi
-check "zizmor" "$bin/zizmor" --offline --pedantic --strict-collection --quiet --no-progress .github phase2_k8s_cicd/rehearsal
+check "zizmor" count '/completed/ {files++} END {print files " files, pedantic"}' \
+    "$bin/zizmor" --offline --pedantic --strict-collection --no-progress .github phase2_k8s_cicd/rehearsal
 check "workflow schema" "$bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml
 check "action schema" "$bin/check-jsonschema" --builtin-schema vendor.github-actions phase*/rehearsal/actions/*/*/action.yml
 check "dependabot schema" "$bin/check-jsonschema" --builtin-schema vendor.dependabot .github/dependabot.yml
+if command -v go >/dev/null; then # as make test-go does
+    check "gitleaks" scripts/refuse_secrets.sh
+fi
 check "no large files" scripts/refuse_large_files.sh
 check "no private places in locks and settings" no_private_places
 check "locks follow pyproject.toml" "$bin/python" scripts/stale_locks.py
