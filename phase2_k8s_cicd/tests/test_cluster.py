@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from phase2_k8s_cicd.asking import Question, Watch
 from phase2_k8s_cicd.cluster import APP, Cluster, current_cluster, render, version_of
 from phase2_k8s_cicd.deploy import version_here
@@ -122,6 +123,35 @@ def available_sampled(cluster: Cluster) -> Iterator[list[int]]:
     finally:
         done.set()
         thread.join()
+
+
+@pytest.fixture
+def deployer(cluster: Cluster, serving: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Be who infra/aws/deployers.yaml lets into one namespace, here into that of the tests, where something serves."""
+    group, name = f"{cluster.namespace}-deployers", "house-price-tests-deployer"
+    text = (ROOT / "infra/aws/deployers.yaml").read_text().replace("house-price-dev", cluster.namespace)
+    objects = list(yaml.safe_load_all(text.replace("name: house-price-deployer\n", f"name: {name}\n")))
+    ours = [each for each in objects if "prod" not in f"{each['metadata']}" and each["kind"] != "Namespace"]
+    assert [each["kind"] for each in ours] == ["ClusterRole", "RoleBinding"]
+    # Where images are not pulled from a registry, who brings them asks first which ones the nodes have.
+    looks, rbac = {"name": f"{name}-looks"}, "rbac.authorization.k8s.io"
+    rule = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}
+    ours += [
+        {"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", "metadata": looks, "rules": [rule]},
+        ours[1] | {"kind": "ClusterRoleBinding", "metadata": looks, "roleRef": ours[1]["roleRef"] | looks},
+    ]
+    manifests = json.dumps({"apiVersion": "v1", "kind": "List", "items": ours})
+    config = json.loads(cluster.kubectl("config", "view", "--minify", "--flatten", "--raw", "--output=json"))
+    config["users"][0]["user"] |= {"as": "somebody", "as-groups": [group]}
+    (tmp_path / "kubeconfig").touch(0o600)
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    cluster.apply(manifests)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+            yield
+    finally:
+        cluster.kubectl("delete", "--filename=-", stdin=manifests)
 
 
 def phase2(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -238,7 +268,8 @@ def test_a_bad_version_is_stopped_and_no_caller_notices(
     assert not cluster.pods("app.kubernetes.io/component=candidate")
 
 
-def test_a_good_version_comes_in_and_goes_back_by_the_commands_that_a_pipeline_calls(
+@pytest.mark.usefixtures("deployer")
+def test_a_good_version_comes_in_and_goes_back_by_the_commands_and_the_rights_of_a_pipeline(
     cluster: Cluster, good: tuple[str, str], rollcheck: str, houses: str, serving: str, tmp_path: Path
 ) -> None:
     with asked(cluster, rollcheck, houses, rate=50) as watch:
@@ -254,6 +285,26 @@ def test_a_good_version_comes_in_and_goes_back_by_the_commands_that_a_pipeline_c
     # What was rolled back once is not what the next rollback leads to.
     again = phase2(tmp_path, "rollback")
     assert again.returncode == 1 or cluster.serving() not in good, again.stdout
+
+
+@pytest.mark.usefixtures("deployer")
+def test_who_deploys_to_a_namespace_may_nothing_that_leads_out_of_it(cluster: Cluster, serving: str) -> None:
+    pod = f"pod/{sorted(pod_names(cluster))[0]}"
+    cluster.kubectl("label", pod, "may=yes", "--dry-run=server")  # it is not that nothing is allowed
+
+    for words in (
+        "get secrets",
+        "create secret generic mine --from-literal=a=b --dry-run=server",
+        f"exec {pod} -- true",
+        f"label namespace {cluster.namespace} pod-security.kubernetes.io/enforce- --dry-run=server",
+        "create rolebinding mine --clusterrole=cluster-admin --user=somebody --dry-run=server",
+        "create clusterrole mine --verb=get --resource=secrets --dry-run=server",
+        f"create token {APP}",
+        "get pods --namespace=default",
+        "create configmap mine --namespace=default --dry-run=server",
+    ):
+        with pytest.raises(ToolError, match="forbidden"):
+            cluster.kubectl(*words.split())
 
 
 def test_a_version_that_fails_while_pods_are_replaced_is_undone_and_no_caller_notices(
