@@ -292,10 +292,11 @@ def test_of_two_pushes_within_a_second_the_newer_ends_up_serving(course: Course,
 def test_a_run_that_is_repeated_brings_no_old_version_back(course: Course, cluster: Cluster, asked: None) -> None:
     before = serving(cluster)
 
-    code, output = ended(course.push("HEAD~1"))
+    code, output = ended(course.push("HEAD~1", "PROD=1"))
 
     assert code == 0, output
     assert "once more" in output
+    assert "approval" not in output, "nobody is asked about what does not serve in dev"
     assert f"nothing was to be done: {before} serves in dev" in output
     assert serving(cluster) == before
 
