@@ -135,7 +135,11 @@ def test_the_pipeline_may_apply_each_object_of_its_overlay_and_finds_its_namespa
     for each in objects:
         group = each["apiVersion"].rpartition("/")[0]
         verbs = may[group, f"{each['kind'].lower()}s"]
-        assert verbs == {"get"} if each["kind"] == "Namespace" else {"get", "create", "patch"} <= verbs
+        assert (
+            verbs == {"get"}
+            if each["kind"] == "Namespace"
+            else {"get", "list", "watch", "create", "patch", "delete"} <= verbs
+        )
     (namespace,) = (each for each in objects if each["kind"] == "Namespace")
     assert namespace in ours, "else a rollout would want to change it, and may not"
     assert namespace["metadata"]["name"] == NAMESPACES[overlay]
@@ -229,3 +233,14 @@ def test_who_is_nobody_to_aws_is_told_to_log_in(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "aws sso login" in done.stderr
+
+
+def test_a_log_group_that_eks_made_anew_is_left_with_the_command_that_deletes_it(tmp_path: Path) -> None:
+    group = "/aws/eks/house-learner/cluster"
+    stand_in(tmp_path, "aws", f"""case $2 in describe-log-groups) echo '["{group}"]' ;; *) echo '[]' ;; esac""")
+
+    done = cloud("check", PATH=str(tmp_path))
+
+    assert done.returncode == 1
+    assert f"aws logs delete-log-group --region eu-west-1 --log-group-name {group}\n" in done.stderr
+    assert "make cloud-down" not in done.stderr, "the state does not know it, and would send back to cloud-check"

@@ -172,7 +172,7 @@ def _refuse_without_a_yes(yes: bool) -> None:
 
 def _say_where(terraform: Terraform) -> Account:
     account = Account(terraform.setting("region"))
-    click.echo(f"• {terraform.setting('name')} in {account.region}, as {account.who()}")
+    click.echo(f"• {terraform.setting('name')} in {account.region}, as {account.who}")
     return account
 
 
@@ -180,7 +180,7 @@ def _refuse_elsewhere(terraform: Terraform, account: Account) -> None:
     """Refuse another account or region than the state's: there Terraform finds nothing, and forgets what costs on."""
     made = terraform.outputs()
     if registry := made.get("registry"):
-        home, who = registry.partition(".")[0], account.who()
+        home, who = registry.partition(".")[0], account.who
         if f":{home}:" not in who or made["region"] != account.region:
             raise click.ClickException(
                 f"what was made is in {made['region']} of account {home}, and this is {account.region}, as {who}: "
@@ -219,7 +219,7 @@ def _answers(terraform: Terraform, given: Mapping[str, str | None]) -> dict[str,
         "api_cidrs": [],
         "api_open_to_the_world": False,
         "github_repository": None,
-    } | terraform.answers()
+    } | terraform.outputs().get("answers", {})
     answers |= {name: given[name] for name in ("owner", "expires") if given.get(name)}
     if cidrs := given.get("api_cidrs"):
         answers["api_open_to_the_world"] = cidrs == "world"

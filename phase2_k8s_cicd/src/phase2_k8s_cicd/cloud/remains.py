@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
 from phase2_k8s_cicd.errors import ToolError
@@ -63,6 +64,7 @@ class Account:
             return next(str(arn) for arn in arns if arn.endswith(values["url"].removeprefix("https://")))
         return str(values["name"])
 
+    @cached_property
     def who(self) -> str:
         """Name whom AWS takes us for.
 

@@ -61,6 +61,7 @@ class Terraform:
         self.folder, self.profile = folder, profile
         self.settings = folder / f"{profile}.tfvars"
         self.plan_file = folder / ".terraform" / f"{profile}.tfplan"
+        self._outputs: dict[str, Any] | None = None
         if not self.settings.is_file():
             known = ", ".join(sorted(path.stem for path in folder.glob("*.tfvars")))
             raise Phase2Error(f"PROFILE={profile}: choose one of {known}")
@@ -87,15 +88,11 @@ class Terraform:
         self._run("init", "-input=false")
         self._run("workspace", "select", "-or-create", self.profile)
 
-    def answers(self) -> dict[str, Any]:
-        """Give what was answered when the stack was made; nothing, when there is none or it was never finished."""
-        found = json.loads(self._run("output", "-json"))
-        answers: dict[str, Any] = found.get("answers", {}).get("value", {})
-        return answers
-
     def outputs(self) -> dict[str, Any]:
-        """Give what the stack tells about itself."""
-        return {name: each["value"] for name, each in json.loads(self._run("output", "-json")).items()}
+        """Give what the stack tells about itself, since the last `apply`; nothing, when it was never finished."""
+        if self._outputs is None:
+            self._outputs = {name: each["value"] for name, each in json.loads(self._run("output", "-json")).items()}
+        return self._outputs
 
     def is_empty(self) -> bool:
         """Say whether the state knows of nothing that was made."""
@@ -140,6 +137,7 @@ class Terraform:
             ToolError: it failed; its last words say why, and the state knows what was done.
 
         """
+        self._outputs = None
         words = ["terraform", f"-chdir={self.folder}", "apply", "-input=false", "-no-color", str(self.plan_file)]
         last: deque[str] = deque(maxlen=400)
         process = subprocess.Popen(  # noqa: S603 - terraform, from the PATH
