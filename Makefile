@@ -25,11 +25,11 @@ doctor: ## check this computer: versions, disk, memory, ports
 
 ##@ Work on it
 .PHONY: test test-slow test-docker test-go test-cluster test-labs test-infra test-rehearsal bench lint format lock clean
-test: .venv/.installed-dev ## run the tests
-	@$(python) -m pytest
+test: .venv/.installed-dev ## run the tests (PART=phase1_docker_api: those of one folder)
+	@$(python) -m pytest $(PART)
 
 test-slow: .venv/.installed-dev ## run the slow tests: fuzzing, whole replays
-	@$(python) -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 8
+	@$(python) -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 8 tests phase*/tests
 
 test-docker: .venv/.installed-dev ## build the image and test it on a real Docker engine (4 minutes)
 	@scripts/checkov.sh --framework dockerfile --directory phase1_docker_api
