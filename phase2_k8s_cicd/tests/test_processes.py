@@ -92,7 +92,9 @@ def test_a_candidates_port_that_somebody_holds_is_named_whatever_answers_there(
 def test_the_check_believes_two_sound_replicas_and_finds_one_of_another_version(local: Local, tmp_path: Path) -> None:
     expected = {"last rollout": None}  # there was none
     deadline = time.monotonic() + 30
-    while (unsound := {f.name: f.holds for f in check_processes(local, tmp_path / "reports") if not f.holds}) != expected:
+    while (
+        unsound := {f.name: f.holds for f in check_processes(local, tmp_path / "reports") if not f.holds}
+    ) != expected:
         assert time.monotonic() < deadline, unsound
         time.sleep(0.5)  # the gateway looks once a second at who is ready
     (tmp_path / "version").write_text("v9")
