@@ -202,6 +202,20 @@ def test_prod_has_a_role_only_for_who_says_yes(orders: list[rehearsal.Order]) ->
     assert [order.environments for order in orders] == [("dev",), ("dev", "prod")]
 
 
+def test_a_push_that_prod_did_not_take_is_no_success(
+    orders: list[rehearsal.Order], git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert CliRunner().invoke(rehearsal.cli, ["push"], env={"PROD": "1"}).exit_code == 0
+    commit = git("rev-parse", "--short=12", "HEAD")
+    in_prod = commit
+    monkeypatch.setattr(rehearsal.Stage, "serving", lambda _, environment="dev": in_prod)
+
+    assert f"{commit} serves in prod" in orders[0].done("v1", commit)
+    in_prod = "v1"
+    with pytest.raises(Phase2Error, match="and yet v1 serves in prod instead of"):
+        orders[0].done("v1", commit)
+
+
 def test_progress_shows_each_step_what_is_not_done_here_and_why_one_failed(capsys: pytest.CaptureFixture[str]) -> None:
     show, log = Progress(), io.StringIO()
     step = {"job": "deploy/image", "stage": "Main", "step": "actions/attest@" + "a" * 40, "stepID": ["0"]}

@@ -193,22 +193,28 @@ def _perform(order: Order, this: runs.Run, stage: Stage) -> None:
 
 
 def _deployed(stage: Stage, commit: str, prod: bool, before: str | None, now: str | None) -> str:
+    said = _served(stage, commit, "dev", now)
+    if now != commit[:12]:  # what dev did not take does not go on to prod
+        return said
+    further = _served(stage, commit, "prod", stage.serving("prod")) if prod else "prod waits for a yes:  PROD=1"
+    return (
+        f"{said}, in the place of {before or 'nothing'}; who brought what:  make deployments OVERLAY=dev\n  {further}"
+    )
+
+
+def _served(stage: Stage, commit: str, environment: str, now: str | None) -> str:
     if now == commit[:12]:
-        further = f"{stage.serving('prod') or 'nothing'} serves in prod" if prod else "prod waits for a yes:  PROD=1"
-        return (
-            f"{now} serves in dev, in the place of {before or 'nothing'}; who brought what:  make deployments "
-            f"OVERLAY=dev\n  {further}"
-        )
+        return f"{now} serves in {environment}"
     if now and stage.origin.follows(now, commit):
-        return f"nothing was to be done: {now} serves in dev, and came after {commit[:12]}"
-    raise Phase2Error(f"the run went well, and yet {now or 'nothing'} serves in dev instead of {commit[:12]}")
+        return f"nothing was to be done: {now} serves in {environment}, and came after {commit[:12]}"
+    raise Phase2Error(f"the run went well, and yet {now or 'nothing'} serves in {environment} instead of {commit[:12]}")
 
 
 def _what_serves(stage: Stage, order: Order) -> str:
     try:
         return ", ".join(f"{stage.serving(each) or 'nothing'} serves in {each}" for each in order.environments)
     except ToolError as error:
-        return f"what serves in dev is not known: {error}"
+        return f"what serves in {' and '.join(order.environments)} is not known: {error}"
 
 
 def _forget_old(number: int) -> None:
