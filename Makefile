@@ -49,7 +49,7 @@ test-labs: .venv/.installed-dev ## take things away from the service there, in a
 test-infra: .venv/.installed-dev ## make and delete the cloud on a stand-in for AWS; needs terraform (4 minutes)
 	@infra/aws/test.sh
 
-test-rehearsal: .venv/.installed-dev ## push good and bad commits to a main on this computer, and see what then serves (30 minutes)
+test-rehearsal: .venv/.installed-dev ## push good and bad commits to a main here; deletes house-price-dev and -prod (30 minutes)
 	@rm -f reports/test-rehearsal.txt
 	@$(python) -m pytest -m rehearsal; code=$$?; cat reports/test-rehearsal.txt; exit $$code
 
