@@ -237,6 +237,19 @@ def test_a_rollback_that_does_not_get_there_is_written_down_too(
     assert read(cluster) == [back]
 
 
+def test_a_rollback_that_is_told_to_stop_while_it_asks_has_brought_its_version_back(
+    serving_v2: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deploy, "_asked", asked)
+
+    back = deploy.go_back(serving_v2, {}, print)
+
+    assert back.reason == "it was told to stop; v1 is back, but was not asked to the end"
+
+
 def test_a_rollout_holds_the_lease_is_judged_by_its_images_prices_and_written_down(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -360,6 +373,8 @@ def test_a_version_that_was_gone_back_from_is_known_until_it_serves_again() -> N
     assert not was_rolled_back([came, gone], "v1")
     assert not was_rolled_back([came, gone, outcome("v2")], "v2")
     assert was_rolled_back([came, gone, outcome("v2", result="undone")], "v2")
+    stopped = outcome("v1", action="rollback", previous="v2", result="failed")
+    assert was_rolled_back([came, stopped], "v2"), "it was wanted"
 
 
 @pytest.fixture

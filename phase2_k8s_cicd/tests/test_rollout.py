@@ -265,10 +265,16 @@ def test_what_an_old_version_loses_does_not_keep_out_its_cure() -> None:
     assert place.asked["alone"] == Question("http://house", 25, 8, "[]", ["v2"])
 
 
-def test_a_new_version_that_loses_too_is_undone_whatever_the_old_one_did() -> None:
-    place = Place(old=report(lost=20), watched=report(v1=8, v2=12), alone=report(lost=1))
+@pytest.mark.parametrize(
+    ("old_lost", "lost", "alone_lost", "why"),
+    [(20, 0, 1, "v2 alone does not answer as it should: 1 of 200"), (1, 4, 0, "while v2 came in, 4 of 200")],
+)
+def test_a_new_version_that_loses_alone_or_far_more_than_the_old_one_did_is_undone(
+    old_lost: int, lost: int, alone_lost: int, why: str
+) -> None:
+    place = Place(old=report(lost=old_lost), watched=report(lost=lost, v1=8, v2=12), alone=report(lost=alone_lost))
 
-    with pytest.raises(RolloutError, match="v2 alone does not answer as it should: 1 of 200"):
+    with pytest.raises(RolloutError, match=why):
         run(place)
     assert place.done[-1] == "undone"
 
@@ -278,8 +284,11 @@ def revision(number: int, tag: str, served: str, replicas: int = 0) -> dict[str,
     containers = [{"image": f"house:{tag}"}]
     counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), replicas)
     return {
-        "metadata": {"name": f"rs-{number}", "annotations": annotations, "generation": 1},
-        "spec": {"replicas": replicas, "template": {"spec": {"containers": containers}}},
+        "metadata": {"name": f"rs-{number}", "labels": {}, "annotations": annotations, "generation": 1},
+        "spec": {
+            "replicas": replicas,
+            "template": {"metadata": {"labels": {"pod-template-hash": "1"}}, "spec": {"containers": containers}},
+        },
         "status": counts | {"observedGeneration": 1},
     }
 
@@ -305,10 +314,12 @@ class Told(Cluster):
         object.__setattr__(self, "told", [])
         object.__setattr__(self, "answers", iter(()))
         object.__setattr__(self, "autoscaler", None)
+        object.__setattr__(self, "applied", None)
 
     told: list[str]
     answers: Iterator[bool]  # whether the API server does; later it always does
     autoscaler: dict[str, Any] | None
+    applied: str | None  # how the Deployment was applied last
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout_s: float = 120) -> str:
         self.told.append(f"{' '.join(arguments)} {stdin or ''}".strip())
@@ -318,9 +329,8 @@ class Told(Cluster):
             case "create", "--dry-run=client":
                 return "namespace/told\ndeployment.apps/house-price-api\nservice/house\nquota.example.com/house\n"
             case "get", "--ignore-not-found":
-                applied = {APPLIED: '{"spec": "as it was"}'}
+                applied = {APPLIED: '{"kind": "HorizontalPodAutoscaler"}' if self.autoscaler else '{"kind": "Service"}'}
                 there = [
-                    ("v1", "Namespace", "told"),
                     ("apps/v1", "Deployment", "house-price-api"),
                     ("v1", "Service", "house"),
                 ]
@@ -330,7 +340,9 @@ class Told(Cluster):
                 ]
                 return json.dumps({"items": items})
             case "get", "deployment":
-                return json.dumps(revision(4, "v2", "v2", replicas=2))
+                deployment = revision(4, "v2", "v2", replicas=2)
+                deployment["metadata"]["annotations"] |= {APPLIED: self.applied} if self.applied else {}
+                return json.dumps(deployment)
             case "get", "horizontalpodautoscaler":
                 return json.dumps(self.autoscaler) if self.autoscaler else ""
             case "get", "replicasets":
@@ -350,15 +362,22 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 def test_the_way_back_makes_all_as_it_was_and_takes_away_what_came(told: Told) -> None:
     place = Kubernetes(told, "house:v3", "rollcheck")
     place.replace(1)
-    object.__setattr__(told, "answers", iter([True, False]))
+    object.__setattr__(told, "answers", iter([False]))
     told.told.clear()
 
     place.undo(1)
 
-    spec = json.dumps([{"op": "replace", "path": "/spec", "value": revision(4, "v2", "v2", replicas=2)["spec"]}])
+    was = revision(4, "v2", "v2", replicas=2)
+    patched = [told for told in told.told if told.startswith("patch deployment/house-price-api ")]
+    assert [json.loads(each.partition("--patch=")[2]) for each in patched] == [
+        [
+            {"op": "replace", "path": "/spec", "value": was["spec"]},
+            {"op": "replace", "path": "/metadata/labels", "value": {}},
+            {"op": "replace", "path": "/metadata/annotations", "value": was["metadata"]["annotations"]},
+        ]
+    ]
     assert place.answering == {"v1", "v2"}, "a rollout that was killed leaves two"
-    assert 'apply --filename=- {"apiVersion": "v1", "kind": "List", "items": [{"spec": "as it was"}]}' in (told.told)
-    assert f"patch deployment/house-price-api --type=json --patch={spec}" in told.told
+    assert 'apply --filename=- {"apiVersion": "v1", "kind": "List", "items": [{"kind": "Service"}]}' in told.told
     assert [each.split()[1] for each in told.told[-4:]] == [
         "deployment",
         "deployment",
@@ -368,14 +387,19 @@ def test_the_way_back_makes_all_as_it_was_and_takes_away_what_came(told: Told) -
     assert told.told[-1].startswith("delete quota.example.com/house ")
 
 
-def test_a_way_back_keeps_as_many_pods_as_the_load_wants_by_then(told: Told) -> None:
+@pytest.mark.parametrize(("autoscaler", "replicas"), [({"spec": {"minReplicas": 1}}, 2), (None, 1)])
+def test_a_way_back_keeps_as_many_pods_as_the_load_wants_by_then_if_anybody_asked_the_load(
+    told: Told, autoscaler: dict[str, Any] | None, replicas: int
+) -> None:
     place = Kubernetes(told, "house:v3", "rollcheck")
     place._before = revision(4, "v2", "v2", replicas=1)
-    object.__setattr__(told, "autoscaler", {"spec": {"minReplicas": 1}})
+    object.__setattr__(told, "autoscaler", autoscaler)
+    place.replace(1)
 
     place.undo(1)
 
-    assert any(each.startswith("patch deployment/house-price-api ") and '"replicas": 2' in each for each in told.told)
+    (patched,) = (each for each in told.told if each.startswith("patch deployment/house-price-api "))
+    assert f'"replicas": {replicas}' in patched
 
 
 def test_a_first_version_is_there_when_all_the_pods_are_that_its_autoscaler_wants(told: Told) -> None:
@@ -397,6 +421,29 @@ def test_a_rollback_unmarks_what_it_replaces_and_that_alone(told: Told) -> None:
     assert (way.gone, way.back) == ("v2", "v1")
     assert "rollout undo deployment/house-price-api --to-revision=1" in told.told
     assert [each for each in told.told if "annotate" in each] == ["annotate replicaset/rs-4 house-price/served-"]
+
+
+def test_what_is_gone_back_from_is_unmarked_even_where_its_successor_does_not_come_up(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phase2_k8s_cicd.kubernetes.is_rolled", lambda _: False)
+
+    with pytest.raises(RolloutError, match="not ready"):
+        WayBack(told).go(0)
+
+    assert "annotate replicaset/rs-4 house-price/served-" in told.told
+
+
+def test_the_next_apply_takes_away_what_a_rollback_has_brought_back(told: Told) -> None:
+    object.__setattr__(told, "applied", '{"spec": {"replicas": 2, "template": "of v2"}}')
+
+    WayBack(told).go(1)
+
+    (patched,) = (each.partition("--patch=")[2] for each in told.told if each.startswith("patch deployment/"))
+    (change,) = json.loads(patched)
+    assert change["path"] == "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration"
+    template = {"metadata": {"labels": {}}, "spec": {"containers": [{"image": "house:v1"}]}}
+    assert json.loads(change["value"]) == {"spec": {"replicas": 2, "template": template}}
 
 
 def pod(ready: bool, restarts: int) -> dict[str, Any]:

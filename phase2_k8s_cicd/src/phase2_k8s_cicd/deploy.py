@@ -130,15 +130,17 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
         way = WayBack(cluster)
         result: Result = "failed"
         found: Report | None = None
+        became = "Kubernetes goes on with it"
         try:
             way.go(plan.update_seconds)
+            became = f"{way.back} is back, but was not asked to the end"
             say(f"{way.back} is back in the place of {way.gone}; asking it …")
             houses = expectations(fixed_houses())
             question = Question(f"http://{APP}", plan.watch_rate, plan.settle_seconds, houses, [way.back, way.gone])
             found = _asked(cluster, environ, question, say)
             result, how = "failed" if found and found.lost else "serving", _how_it_went(found, way.gone)
         except (Phase2Error, KeyboardInterrupt) as error:
-            how = f"{str(error) or 'it was told to stop'}; Kubernetes goes on with it"
+            how = f"{str(error) or 'it was told to stop'}; {became}"
         outcome = Outcome(
             action="rollback",
             result=result,

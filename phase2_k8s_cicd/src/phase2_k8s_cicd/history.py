@@ -50,11 +50,10 @@ def read(cluster: Cluster) -> list[Outcome]:
 def was_rolled_back(outcomes: Sequence[Outcome], version: str) -> bool:
     """Say whether the last that was done with a version here was to go back from it."""
     for each in reversed(outcomes):
-        if each.result == "serving" and version in (each.version, each.previous):
-            if each.action == "rollback" and each.previous == version:
-                return True
-            if each.version == version:
-                return False
+        if each.action == "rollback" and each.previous == version:
+            return True  # even where it did not get there: it was wanted
+        if each.result == "serving" and each.version == version:
+            return False
     return False
 
 

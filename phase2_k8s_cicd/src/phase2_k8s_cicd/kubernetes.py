@@ -75,10 +75,10 @@ class Kubernetes:
         found = cluster.kubectl("get", "--ignore-not-found", "--output=json", "--filename=-", stdin=manifests)
         read = json.loads(found or '{"items": []}')
         there: list[Object] = read.get("items", [read])
-        others = [each for each in there if each["kind"] not in ("Namespace", "Deployment")]
-        applied = [each["metadata"].get("annotations", {}).get(APPLIED) for each in others]
-        self._others = [json.loads(each) for each in applied if each]
-        self._came = sorted({*names} - {_name_of(each) for each in there})
+        others = [each["metadata"].get("annotations", {}) for each in there if each["kind"] != "Deployment"]
+        self._others = [json.loads(each[APPLIED]) for each in others if APPLIED in each]
+        came = {*names} - {_name_of(each) for each in there}
+        self._came = sorted(each for each in came if not each.startswith("namespace/"))  # which holds all else
 
     def undo(self, timeout_s: float) -> None:
         """Make all that the overlay holds as it was, and take away what was not there."""
@@ -86,10 +86,16 @@ class Kubernetes:
         if self._others:
             cluster.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": self._others}))
         if self._before:
-            spec = self._before["spec"]
-            if cluster.get("horizontalpodautoscaler", APP) and (now := cluster.get("deployment", APP)):
+            metadata, spec = self._before["metadata"], self._before["spec"]
+            scaled = any(each["kind"] == "HorizontalPodAutoscaler" for each in self._others)
+            if scaled and (now := cluster.get("deployment", APP)):
                 spec = spec | {"replicas": now["spec"]["replicas"]}  # as many as the load wants by now
-            patch(cluster, [{"op": "replace", "path": "/spec", "value": spec}])
+            was = {
+                "/spec": spec,
+                "/metadata/labels": metadata["labels"],
+                "/metadata/annotations": metadata["annotations"],
+            }
+            patch(cluster, [{"op": "replace", "path": path, "value": value} for path, value in was.items()])
             wait_until_rolled(cluster, APP, "api", timeout_s)
         if self._came:
             cluster.delete(*self._came)
@@ -180,17 +186,28 @@ class WayBack:
         before = previous_revision(self._revisions, now)
         if now is None or before is None:
             raise RolloutError("nothing else has served here, so there is nothing to go back to")
-        self._now, self._revision = now, before["metadata"]["annotations"][REVISION]
+        self._now, self._before = now, before
         self.gone, self.back = version_of(now), version_of(image_of(before))
 
     def go(self, timeout_s: float) -> None:
         """Bring the pods back; raise RolloutError when they do not become ready in time."""
-        cluster = self._cluster
-        cluster.kubectl("rollout", "undo", f"deployment/{APP}", f"--to-revision={self._revision}")
-        wait_until_rolled(cluster, APP, "api", timeout_s)
+        cluster, revision = self._cluster, self._before["metadata"]["annotations"][REVISION]
+        cluster.kubectl("rollout", "undo", f"deployment/{APP}", f"--to-revision={revision}")
         for each in self._revisions:
             if image_of(each) == self._now:
                 cluster.kubectl("annotate", f"replicaset/{each['metadata']['name']}", f"{SERVED}-")
+        self._let_apply_know()
+        wait_until_rolled(cluster, APP, "api", timeout_s)
+
+    def _let_apply_know(self) -> None:
+        """Say what is there now to the next `kubectl apply`, which takes away only what it believes to have brought."""
+        deployment = self._cluster.get("deployment", APP)
+        if deployment and (text := deployment["metadata"]["annotations"].get(APPLIED)):
+            applied, template = json.loads(text), self._before["spec"]["template"]
+            template["metadata"]["labels"].pop("pod-template-hash", None)
+            applied["spec"]["template"] = template
+            path = f"/metadata/annotations/{APPLIED.replace('/', '~1')}"
+            patch(self._cluster, [{"op": "replace", "path": path, "value": json.dumps(applied)}])
 
 
 def previous_revision(revisions: list[Object], now: str | None) -> Object | None:

@@ -16,7 +16,7 @@ Result = Literal["serving", "refused", "undone", "failed"]
 
 
 class Outcome(BaseModel):
-    """Refused: the old version was not touched. Undone: it is back. Failed: the old version is not sure to be back."""
+    """Refused: the old version was not touched. Undone: it is back. Failed: which version serves is not sure."""
 
     action: Literal["rollout", "rollback"] = "rollout"
     result: Result

@@ -42,7 +42,9 @@ class Plan(BaseSettings):
     settle_seconds: float = Field(
         8, ge=7, description="How long to ask on when all is replaced; in the last two the new version answers alone."
     )
-    slower_times: float = Field(3, ge=1, description="How many times the old version's p50 and p99 are tolerated,")
+    slower_times: float = Field(
+        3, ge=1, description="How many times the old version's p50, p99 and share of lost answers are tolerated,"
+    )
     p50_slack_ms: float = Field(2, ge=0, description="so much on top of p50,")
     p99_slack_ms: float = Field(50, ge=0, description="and so much of p99, which is noisy on a small machine.")
 
@@ -87,7 +89,7 @@ class Rollout:
         self.begun = False
         self.undo_failed = ""
         self._old_answers = place.previous is not None
-        self._old_loses = False
+        self._tolerated = 0.0
 
     def run(self, houses: str, expected: str) -> str:
         """Go all the way, and say in a line how it went; `expected` are the houses with their prices.
@@ -106,7 +108,7 @@ class Rollout:
             raise
         if (seen := self.watch) is None:
             return f"nothing answered before{f', {self.previous} neither' if self.previous else ''}"
-        lost = f"{seen.lost} lost{f', as {self.previous} did' if self._old_loses else ''}"
+        lost = f"{seen.lost} lost{f', as {self.previous} did' if self._tolerated else ''}"
         return f"asked {seen.requests:,} times meanwhile, {lost}, p99 {seen.p99_ms:.1f} ms"
 
     def _undo(self) -> None:
@@ -132,7 +134,8 @@ class Rollout:
         if old and not old.ok:
             self._say(f"{self.previous} does not answer at all ({old.why_lost()}): there is nothing to lose")
             self._old_answers, old = False, None
-        self._old_loses = old is not None and old.lost > 0
+        if old and old.lost:
+            self._tolerated = self._plan.slower_times * old.lost / old.requests
         if new.lost:
             raise RolloutError(f"{self.version} does not answer as it should: {new.why_lost()}")
         self._refuse_slower(new, old)
@@ -167,11 +170,11 @@ class Rollout:
                 raise
             self.watch = watch.end()
         self._judge(self.watch)
-        if self._old_loses:
+        if self._tolerated:
             self._judge_alone(expected)
 
     def _judge(self, found: Report) -> None:
-        if found.lost and not self._old_loses:
+        if found.lost > self._tolerated * found.requests:
             raise RolloutError(f"while {self.version} came in, {found.why_lost()}")
         if self.version not in found.versions:
             raise RolloutError(f"{self.version} never answered at {self._place.url}")
