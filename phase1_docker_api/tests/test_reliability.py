@@ -343,7 +343,7 @@ def test_a_clock_that_jumps_while_it_serves_changes_neither_prices_nor_patience(
 
 
 @pytest.mark.slow
-def test_a_quarter_of_a_million_requests_leave_the_memory_as_it_was(linear_artifact: Path) -> None:
+def test_half_a_million_requests_leave_the_memory_as_it_was(linear_artifact: Path) -> None:
     optional = [name for name in FULL_EXAMPLE if name not in REQUIRED_FIELDS]
     patterns = [left_out for n in range(len(optional) + 1) for left_out in combinations(optional, n)]
     houses = [{name: value for name, value in FULL_EXAMPLE.items() if name not in left_out} for left_out in patterns]
@@ -351,14 +351,14 @@ def test_a_quarter_of_a_million_requests_leave_the_memory_as_it_was(linear_artif
     batches = [{"houses": houses[n : n + 64]} for n in range(0, 1024, 64)]
     mix = [request(body) for body in houses + faulty * 64] + [request(body, "/predict/batch") for body in batches]
     assert len(patterns) == 1024
-    # Many at a time are answered together, which makes a quarter of a million quicker; none is refused for that.
+    # Many at a time are answered together, which makes half a million quicker; none is refused for that.
     with running_service(linear_artifact, HOUSE_MAX_BATCHES="64") as (url, process):
         service = Served(url, process.pid)
         ask(service, *mix, connections=64, count=20_000)
         warm_mib = service.memory_mib
-        answers = ask(service, *mix, connections=64, count=250_000)
+        answers = ask(service, *mix, connections=64, count=500_000)
         grown_mib = service.memory_mib - warm_mib
 
-    assert grown_mib < 2.5  # ten bytes a request
+    assert grown_mib < 5
     assert set(answers["statuses"]) == {"200", "422"}
-    assert sum(answers["statuses"].values()) == 250_000
+    assert sum(answers["statuses"].values()) == 500_000
