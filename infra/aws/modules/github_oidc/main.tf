@@ -5,6 +5,7 @@ locals {
   issuer       = "token.actions.githubusercontent.com"
   provider_arn = var.provider_arn == null ? aws_iam_openid_connect_provider.github[0].arn : var.provider_arn
   branch       = "refs/heads/${var.branch}"
+  partition    = split(":", var.cluster_arn)[1]
   account      = split(":", var.cluster_arn)[4]
   in_cluster   = replace(var.cluster_arn, ":cluster/", ":*/") # the cluster, and its nodegroup, addon and access-entry
 
@@ -101,7 +102,8 @@ resource "aws_eks_access_entry" "deploy" {
 }
 
 # What a plan compares with: how things are set up, and what the state knows. Whoever may push a branch to the repository can open
-# a pull request whose workflow takes this role; hence no image, no line of a log and no secret can be read by it.
+# a pull request whose workflow takes this role; hence no image and no line of a log can be read by it. But it reads what EC2
+# describes in the whole account: user data of machines, say.
 resource "aws_iam_role" "plan" {
   count = var.state_bucket == null ? 0 : 1
 
@@ -125,14 +127,18 @@ resource "aws_iam_role_policy" "plan" {
       { Action = ["ecr:DescribeRepositories", "ecr:GetLifecyclePolicy", "ecr:ListTagsForResource"], Resource = var.repository_arns },
       {
         Action   = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies", "iam:GetOpenIDConnectProvider"]
-        Resource = ["arn:aws:iam::${local.account}:role/${var.name}-*", local.provider_arn]
+        Resource = ["arn:${local.partition}:iam::${local.account}:role/${var.name}-*", local.provider_arn]
       },
       {
         Action   = ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"]
-        Resource = ["arn:aws:kms:*:${local.account}:key/*"]
+        Resource = ["arn:${local.partition}:kms:*:${local.account}:key/*"]
       },
-      { Action = ["logs:DescribeLogGroups", "logs:ListTagsForResource"], Resource = ["arn:aws:logs:*:${local.account}:log-group:*"] },
-      { Action = ["s3:ListBucket", "s3:GetObject"], Resource = ["arn:aws:s3:::${var.state_bucket}", "arn:aws:s3:::${var.state_bucket}/*"] },
+      { Action = ["logs:DescribeLogGroups", "logs:ListTagsForResource"], Resource = ["arn:${local.partition}:logs:*:${local.account}:log-group:*"] },
+      { Action = ["s3:ListBucket"], Resource = ["arn:${local.partition}:s3:::${var.state_bucket}"] },
+      {
+        Action   = ["s3:GetObject"] # of the key in backend.tf.example, and of the same in each workspace
+        Resource = [for key in ["house-prices/*", "env:/*/house-prices/*"] : "arn:${local.partition}:s3:::${var.state_bucket}/${key}"]
+      },
     ] : merge(look, { Effect = "Allow" })]
   })
 }
