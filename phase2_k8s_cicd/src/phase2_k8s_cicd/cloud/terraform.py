@@ -27,7 +27,7 @@ CURES = {
     r"No valid credential|ExpiredToken|InvalidClientTokenId|security token.*(invalid|expired)": "AWS does not take "
     "your credentials (any more):  aws sso login   or   aws configure",
     r"UnauthorizedOperation|AccessDenied|not authorized to perform": "your IAM user or role may not do this: it needs "
-    "what infra/aws/learner-policy.json allows",
+    "what infra/aws/learner-policy.json allows, and for a state in S3 what docs/phase2/cloud.md names",
     r"state lock": "somebody is at it, or was killed; when nobody is:  terraform -chdir=infra/aws force-unlock ID",
     r"AlreadyExists|already exists|already in use|InvalidSubnet.Conflict": "something of this name or range is there "
     "that the state does not know. Whether it is yours `make cloud-check` tells: then delete it, and run this again",
