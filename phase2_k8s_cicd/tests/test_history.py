@@ -41,6 +41,9 @@ class Memory(Cluster):
 
     objects: dict[str, Any]
 
+    def serving(self) -> str | None:
+        return f"{HOUSE}:v2"
+
     def get(self, kind: str, name: str) -> Any:
         return self.objects.get(f"{kind}/{name}")
 
@@ -379,7 +382,6 @@ def test_a_version_that_was_gone_back_from_is_known_until_it_serves_again() -> N
 
 @pytest.fixture
 def serving_v2(monkeypatch: pytest.MonkeyPatch) -> Memory:
-    monkeypatch.setattr(Memory, "serving", lambda _: f"{HOUSE}:v2", raising=False)
     monkeypatch.setattr(deploy, "WayBack", lambda _: SimpleNamespace(gone="v2", back="v1", go=print))
     return Memory()
 
@@ -387,6 +389,14 @@ def serving_v2(monkeypatch: pytest.MonkeyPatch) -> Memory:
 def test_a_rollback_from_what_does_not_serve_any_more_does_nothing(serving_v2: Memory) -> None:
     with pytest.raises(RolloutError, match="v2 serves here, and not v3"):
         deploy.go_back(serving_v2, {"FROM": "v3"}, print)
+    assert serving_v2.objects == {}
+
+
+def test_where_nothing_serves_a_rollback_says_so(serving_v2: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Memory, "serving", lambda _: None)
+
+    with pytest.raises(RolloutError, match="nothing serves in namespace house-price; first:  make phase2-up"):
+        deploy.go_back(serving_v2, {}, print)
     assert serving_v2.objects == {}
 
 

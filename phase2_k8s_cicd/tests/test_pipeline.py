@@ -101,6 +101,13 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         signal.signal(number, handler)
 
 
+def test_a_rollback_does_not_pretend_to_choose_a_version() -> None:
+    done = CliRunner().invoke(cli, ["rollback"], env={"VERSION": "v9"})
+
+    assert done.exit_code == 1
+    assert "make rollout VERSION=v9" in done.output
+
+
 @pytest.mark.parametrize(
     ("result", "code", "said"),
     [

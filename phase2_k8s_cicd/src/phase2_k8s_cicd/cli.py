@@ -141,6 +141,8 @@ def rollback(overlay: str, context: str | None, yes: bool) -> None:
     """
     from phase2_k8s_cicd.deploy import go_back
 
+    if version := os.environ.get("VERSION"):
+        raise click.ClickException(f"a rollback takes no VERSION; to have that one:  make rollout VERSION={version}")
     _stop_as_at_ctrl_c()
     cluster = _chosen(overlay, context, yes)
     _tell(go_back(cluster, os.environ, _say), overlay)

@@ -123,6 +123,8 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
     """
     plan, by, why = Plan(), who(environ), environ.get("REASON", "").strip()
     started_at, started = now(), time.monotonic()
+    if cluster.serving() is None:
+        raise RolloutError(f"nothing serves in namespace {cluster.namespace}; first:  make phase2-up")
     with only_one(cluster, f"{by} with a rollback", LEASE_SECONDS, now, plan.wait_seconds):
         serving, bad = cluster.serving(), environ.get("FROM")
         if bad and serving and version_of(serving) != bad:

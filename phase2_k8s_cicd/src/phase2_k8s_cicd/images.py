@@ -74,7 +74,7 @@ def _is_there(image: str, registry: str, say: Say) -> bool:
         say(f"{image} is in the registry")
         return True
     if succeeds(["docker", "image", "inspect", image]):
-        say(f"{image} was built before")
+        say(f"{image} was built before, and is taken as it is; code that changed since needs another VERSION")
         return True
     return False
 

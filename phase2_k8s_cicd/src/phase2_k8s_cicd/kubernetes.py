@@ -177,7 +177,7 @@ class WayBack:
     Only what has passed its rollout comes back, and what was rolled back once does not: the next one goes further.
 
     Raises:
-        RolloutError: nothing else has served here.
+        RolloutError: nothing else has served here, or all that has was rolled back.
 
     """
 
@@ -185,7 +185,9 @@ class WayBack:
         self._cluster, self._revisions, now = cluster, _revisions(cluster), cluster.serving()
         before = previous_revision(self._revisions, now)
         if now is None or before is None:
-            raise RolloutError("nothing else has served here, so there is nothing to go back to")
+            raise RolloutError(
+                "there is nothing to go back to; what was rolled back comes again by:  make rollout VERSION=…"
+            )
         self._now, self._before = now, before
         self.gone, self.back = version_of(now), version_of(image_of(before))
 
