@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phase1_docker_api.charts import GREEN, GREY, INK, QUIET
+from phase1_docker_api.course.charts import GREEN, GREY, INK, QUIET
 
 from benchmarks.floors import CONNECTIONS, Measured
 from benchmarks.peers import BARE, CONSTANT, OURS

@@ -10,11 +10,11 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
-from phase1_docker_api.artifact import save_model
-from phase1_docker_api.model import trees
-from phase1_docker_api.sales import file_digest, load_clean_sales, records_of
+from phase1_docker_api.model.artifact import save_model
+from phase1_docker_api.model.house_model import trees
 from phase1_docker_api.schemas import CATEGORIES, House
-from phase1_docker_api.train import TrainingPlan, train
+from phase1_docker_api.training.sales import file_digest, load_clean_sales, records_of
+from phase1_docker_api.training.train import TrainingPlan, train
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from phase1_docker_api.artifact import save_model
-from phase1_docker_api.model import HouseModel
+from phase1_docker_api.model.artifact import save_model
+from phase1_docker_api.model.house_model import HouseModel
 
 
 @pytest.fixture(scope="session")

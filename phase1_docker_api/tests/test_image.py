@@ -20,11 +20,11 @@ import httpx
 import pandas as pd
 import pytest
 from container import HARDENED, IMAGE, Container, require_engine
-from phase1_docker_api.artifact import load_model
-from phase1_docker_api.check import image_runs
-from phase1_docker_api.launch import free_port
-from phase1_docker_api.sales import records_of
+from phase1_docker_api.course.check import image_runs
+from phase1_docker_api.model.artifact import load_model
 from phase1_docker_api.schemas import House
+from phase1_docker_api.service.launch import free_port
+from phase1_docker_api.training.sales import records_of
 
 pytestmark = pytest.mark.docker
 
@@ -182,7 +182,9 @@ def test_it_holds_what_serving_needs_and_nothing_else(image: str) -> None:
 def test_its_user_is_nobody_and_every_module_is_compiled(image: str) -> None:
     user = docker("image", "inspect", "--format", "{{.Config.User}}", image).stdout.strip()
 
-    imported = docker("run", "--rm", "--entrypoint", "python", image, "-v", "-c", "import phase1_docker_api.api").stderr
+    imported = docker(
+        "run", "--rm", "--entrypoint", "python", image, "-v", "-c", "import phase1_docker_api.service.app"
+    ).stderr
 
     assert [number.isdecimal() and int(number) > 0 for number in user.split(":")] == [True, True]
     assert ".pyc matches" in imported

@@ -18,23 +18,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from phase1_docker_api.launch import free_port
-from phase2_k8s_cicd.asking import Question
-from phase2_k8s_cicd.cluster import APP, Cluster, current_cluster, version_of
-from phase2_k8s_cicd.history import read
-from phase2_k8s_cicd.houses import expectations, fixed_houses
-from phase2_k8s_cicd.images import bring, build_rollcheck, extract_model
-from phase2_k8s_cicd.lock import LEASE
-from phase2_k8s_cicd.pods import watching
+from phase1_docker_api.service.launch import free_port
+from phase2_k8s_cicd.cluster.cluster import APP, Cluster, current_cluster, version_of
+from phase2_k8s_cicd.cluster.images import bring, build_rollcheck, extract_model
+from phase2_k8s_cicd.cluster.lease import LEASE
+from phase2_k8s_cicd.rollout.history import read
+from phase2_k8s_cicd.rollout.probe import Question
+from phase2_k8s_cicd.rollout.probe_pods import watching
+from phase2_k8s_cicd.rollout.reference_houses import expectations, fixed_houses
 from phase2_k8s_cicd.tools import ROOT
 
 pytestmark = pytest.mark.rehearsal
 
 RATE = 50
 FIGURES = ROOT / "reports" / "test-rehearsal.txt"
-TESTS = "phase2_k8s_cicd/tests/test_pipeline.py"
+TESTS = "phase2_k8s_cicd/tests/delivery/test_pipeline.py"
 LEARNER = {f"GIT_{who}_{what}": "learner" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-FAULTY = (Path(__file__).parent / "faulty" / "faulty.py").read_text()
+FAULTY = (Path(__file__).parent / "rollout" / "faulty" / "faulty.py").read_text()
 ZONE = "topology.kubernetes.io/zone"
 ROUTES = "httproutes.gateway.networking.k8s.io"
 # Enough of the Gateway API to take a route; nothing serves it.

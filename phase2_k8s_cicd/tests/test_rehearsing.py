@@ -17,8 +17,8 @@ import phase2_k8s_cicd.rehearsal.cli as rehearsal
 import phase2_k8s_cicd.tools
 import pytest
 from click.testing import CliRunner
-from phase1_docker_api.launch import free_port
-from phase2_k8s_cicd.cluster import Cluster
+from phase1_docker_api.service.launch import free_port
+from phase2_k8s_cicd.cluster.cluster import Cluster
 from phase2_k8s_cicd.errors import Phase2Error
 from phase2_k8s_cicd.rehearsal.origin import Origin
 from phase2_k8s_cicd.rehearsal.progress import Progress

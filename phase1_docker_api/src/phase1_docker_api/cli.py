@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from phase1_docker_api.course.terminal import MONTH_HEAD, estimate_lines, month_line, score_table
 from phase1_docker_api.errors import Phase1Error
-from phase1_docker_api.terminal import MONTH_HEAD, estimate_lines, month_line, score_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from phase1_docker_api.check import Finding
-    from phase1_docker_api.practice import Exercise
-    from phase1_docker_api.replay import Month
-    from phase1_docker_api.sales import CleanedSales
+    from phase1_docker_api.course.check import Finding
+    from phase1_docker_api.course.practice import Exercise
+    from phase1_docker_api.course.replay import Month
     from phase1_docker_api.schemas import House
+    from phase1_docker_api.training.sales import CleanedSales
 
 SEATTLE = Path("data/seattle_sales_2010_2016.parquet")
 STORE = Path("models/phase1")
@@ -139,9 +139,9 @@ def train(
       phase1 train --until 2011-12-31                      the course's frozen model
       phase1 train --sales my_city.csv --store models/mine  another city
     """
-    from phase1_docker_api import train as training
-    from phase1_docker_api.artifact import save_model, writing_to
-    from phase1_docker_api.sales import file_digest
+    from phase1_docker_api.model.artifact import save_model, writing_to
+    from phase1_docker_api.training import train as training
+    from phase1_docker_api.training.sales import file_digest
 
     cleaned = _read(sales_file, as_of)
     with writing_to(store):
@@ -176,7 +176,7 @@ def tune(sales_file: Path, estimator: str, until: dt.datetime, seed: int, as_of:
 
     Prints the ten best sets by RMSLE. The trees take some five minutes.
     """
-    from phase1_docker_api import tune as tuning
+    from phase1_docker_api.training import tune as tuning
 
     clean = _read(sales_file, as_of).clean
     clean = clean[clean["sale_date"] <= until]
@@ -201,7 +201,7 @@ def leak(sales_file: Path, estimator: str, as_of: dt.datetime | None) -> None:
 
     The linear estimator takes seconds, the trees about a minute.
     """
-    from phase1_docker_api.leak import compare_splits
+    from phase1_docker_api.course.split_leak import compare_splits
 
     clean = _read(sales_file, as_of).clean
     click.echo("learned from  random folds say  the next year was")
@@ -232,9 +232,9 @@ def evaluate(model_path: Path, sales_file: Path, by: str, out: Path, as_of: dt.d
 
     The baseline multiplies the living area by the neighborhood's median price per square foot.
     """
-    from phase1_docker_api.artifact import load_model
-    from phase1_docker_api.charts import GREEN, GREY, RED, draw_errors
-    from phase1_docker_api.evaluate import score_periods
+    from phase1_docker_api.course.charts import GREEN, GREY, RED, draw_errors
+    from phase1_docker_api.model.artifact import load_model
+    from phase1_docker_api.training.evaluate import score_periods
 
     model = load_model(model_path)
     scores = score_periods(model, _read(sales_file, as_of).clean, {"year": "Y", "month": "M"}[by])
@@ -272,8 +272,8 @@ def predict(model_path: Path, fields: tuple[str, ...], as_json: bool) -> None:
       phase1 predict land_area_sqft=5000 bedrooms=3 neighborhood=A12
       echo '{"land_area_sqft": 5000, "bedrooms": 3}' | phase1 predict -
     """
-    from phase1_docker_api.artifact import load_model
-    from phase1_docker_api.reading import parse_house
+    from phase1_docker_api.model.artifact import load_model
+    from phase1_docker_api.service.requests import parse_house
 
     houses = _houses_of_lines(sys.stdin.buffer) if fields == ("-",) else [parse_house(_body_of(fields))]
     if not houses:
@@ -292,9 +292,9 @@ def serve(**options: Any) -> None:
     Every setting can come from the environment, HOUSE_ and its name in capitals (HOUSE_PORT=5001); an option
     wins. docs/phase1/reference.md lists them all.
     """
-    from phase1_docker_api.api import create_app
-    from phase1_docker_api.logs import configure_logging
-    from phase1_docker_api.server import run
+    from phase1_docker_api.service.app import create_app
+    from phase1_docker_api.service.logs import configure_logging
+    from phase1_docker_api.service.server import run
     from phase1_docker_api.settings import Settings, load_settings
 
     settings = load_settings(Settings, **{name: value for name, value in options.items() if value is not None})
@@ -340,8 +340,8 @@ def check(
       phase1 check --exercise 3
       phase1 check --exercise 3 --hint
     """
-    from phase1_docker_api.check import check_phase
-    from phase1_docker_api.practice import EXERCISES
+    from phase1_docker_api.course.check import check_phase
+    from phase1_docker_api.course.practice import EXERCISES
 
     url = f"http://127.0.0.1:{port}"
     show_check("phase1", check_phase(url, model_path, sales_file, image), EXERCISES, url, exercise, hint, as_json)
@@ -401,9 +401,9 @@ def replay(
 
     Trains, serves, sends every sale in the month it happened over HTTP, and compares with the price paid.
     """
-    from phase1_docker_api import replay as replaying
-    from phase1_docker_api.report import write_report
-    from phase1_docker_api.sales import file_digest
+    from phase1_docker_api.course import replay as replaying
+    from phase1_docker_api.course.report import write_report
+    from phase1_docker_api.training.sales import file_digest
 
     clean = _read(sales_file, as_of).clean
     months: list[Month] = []
@@ -443,7 +443,7 @@ def _told(finding: Finding, as_json: bool) -> Finding:
 
 
 def _read(sales_file: Path, as_of: dt.datetime | None) -> CleanedSales:
-    from phase1_docker_api.sales import load_clean_sales, today
+    from phase1_docker_api.training.sales import load_clean_sales, today
 
     cleaned = load_clean_sales(sales_file, as_of.date() if as_of else today())
     counts = cleaned.counts
@@ -461,7 +461,7 @@ def _say(text: str) -> None:
 
 
 def _houses_of_lines(lines: Iterable[bytes]) -> list[House]:
-    from phase1_docker_api.reading import parse_house
+    from phase1_docker_api.service.requests import parse_house
 
     houses = []
     for number, line in enumerate(lines, 1):

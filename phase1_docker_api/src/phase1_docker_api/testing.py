@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from phase1_docker_api.artifact import save_model
-from phase1_docker_api.launch import running_service
-from phase1_docker_api.model import HouseModel
-from phase1_docker_api.sales import file_digest, load_clean_sales
-from phase1_docker_api.train import TrainingPlan, train
+from phase1_docker_api.model.artifact import save_model
+from phase1_docker_api.model.house_model import HouseModel
+from phase1_docker_api.service.launch import running_service
+from phase1_docker_api.training.sales import file_digest, load_clean_sales
+from phase1_docker_api.training.train import TrainingPlan, train
 
 SEATTLE = Path(__file__).parents[3] / "data" / "seattle_sales_2010_2016.parquet"
 FROZEN_UNTIL = dt.date(2011, 12, 31)

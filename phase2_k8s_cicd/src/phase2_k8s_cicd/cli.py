@@ -14,8 +14,8 @@ import click
 from phase1_docker_api.cli import Verbs, json_option, show_check
 
 if TYPE_CHECKING:
-    from phase2_k8s_cicd.cluster import Cluster
-    from phase2_k8s_cicd.outcome import Outcome
+    from phase2_k8s_cicd.cluster.cluster import Cluster
+    from phase2_k8s_cicd.rollout.outcome import Outcome
 
 REPORTS = Path("reports/rollout")
 
@@ -38,11 +38,11 @@ def cli() -> None:
 @click.option("--port", type=int, help="Port to listen on.")
 def serve(**options: Any) -> None:
     """Serve prices and metrics over HTTP until SIGTERM or Ctrl-C; what is in flight then is still answered."""
-    from phase1_docker_api.logs import configure_logging
-    from phase1_docker_api.server import run
+    from phase1_docker_api.service.logs import configure_logging
+    from phase1_docker_api.service.server import run
     from phase1_docker_api.settings import load_settings
 
-    from phase2_k8s_cicd.api import create_app
+    from phase2_k8s_cicd.service.app import create_app
     from phase2_k8s_cicd.settings import Settings
 
     settings = load_settings(Settings, **{name: value for name, value in options.items() if value is not None})
@@ -54,7 +54,7 @@ def serve(**options: Any) -> None:
 @cli.command()
 def gateway() -> None:
     """Become the gateway in front of the two replicas: what the Procfile runs."""
-    from phase2_k8s_cicd.processes import Local, become_gateway
+    from phase2_k8s_cicd.rollout.processes import Local, become_gateway
 
     become_gateway(Local())
 
@@ -63,7 +63,7 @@ def gateway() -> None:
 @click.argument("name", type=click.Choice(["a", "b"]))
 def replica(name: str) -> None:
     """Keep one of the two replicas running: what the Procfile runs."""
-    from phase2_k8s_cicd.processes import Local, keep_replica
+    from phase2_k8s_cicd.rollout.processes import Local, keep_replica
 
     keep_replica(name, Local())
 
@@ -109,10 +109,10 @@ def rollout(
       phase2 rollout --version v2
       REGISTRY=123456789012.dkr.ecr.eu-west-1.amazonaws.com YES=1 phase2 rollout --overlay prod --version v2
     """
-    from phase2_k8s_cicd.cluster import version_of
-    from phase2_k8s_cicd.deploy import deploy, deploy_processes, version_here
-    from phase2_k8s_cicd.history import read, was_rolled_back
-    from phase2_k8s_cicd.pipeline import give, overtaken_by
+    from phase2_k8s_cicd.cluster.cluster import version_of
+    from phase2_k8s_cicd.delivery.pipeline import give, overtaken_by
+    from phase2_k8s_cicd.rollout.deploy import deploy, deploy_processes, version_here
+    from phase2_k8s_cicd.rollout.history import read, was_rolled_back
 
     _stop_as_at_ctrl_c()
     if runtime == "process":
@@ -139,7 +139,7 @@ def rollback(overlay: str, context: str | None, yes: bool) -> None:
 
     With FROM=version in the environment nothing is done unless that is what serves; REASON=… is kept.
     """
-    from phase2_k8s_cicd.deploy import go_back
+    from phase2_k8s_cicd.rollout.deploy import go_back
 
     if version := os.environ.get("VERSION"):
         raise click.ClickException(f"a rollback takes no VERSION; to have that one:  make rollout VERSION={version}")
@@ -155,8 +155,8 @@ def rollback(overlay: str, context: str | None, yes: bool) -> None:
 @json_option
 def deployments(overlay: str, context: str | None, last: int, as_json: bool) -> None:
     """Show who brought which version here, what became of it, and why; the newest first."""
-    from phase2_k8s_cicd.cluster import current_cluster
-    from phase2_k8s_cicd.history import FIELDS, read, table
+    from phase2_k8s_cicd.cluster.cluster import current_cluster
+    from phase2_k8s_cicd.rollout.history import FIELDS, read, table
 
     cluster = current_cluster(overlay, context)
     found = read(cluster)[-last:][::-1]
@@ -179,9 +179,9 @@ def image(version: str | None, registry: str, to_registry: bool) -> None:
       phase2 image --version v2
       REGISTRY=127.0.0.1:5000/houses phase2 image --version v2 --push
     """
-    from phase2_k8s_cicd.deploy import version_here
-    from phase2_k8s_cicd.images import build_rollcheck, build_service, push
-    from phase2_k8s_cicd.pipeline import give_image
+    from phase2_k8s_cicd.cluster.images import build_rollcheck, build_service, push
+    from phase2_k8s_cicd.delivery.pipeline import give_image
+    from phase2_k8s_cicd.rollout.deploy import version_here
 
     if to_registry and not registry:
         raise click.ClickException("push where? Say REGISTRY=host/name")
@@ -209,7 +209,7 @@ def remove(overlay: str, context: str | None, yes: bool) -> None:
 @context_option
 def logs(overlay: str, context: str | None) -> None:
     """Follow what all pods of the service say; Ctrl-C ends the following, not the service."""
-    from phase2_k8s_cicd.cluster import current_cluster
+    from phase2_k8s_cicd.cluster.cluster import current_cluster
     from phase2_k8s_cicd.tools import show
 
     cluster = current_cluster(overlay, context)
@@ -232,9 +232,9 @@ def check(
 
     Nothing is changed. Ends with 0 when no line of the phase is ✗. Exercises count only when asked for by number.
     """
-    from phase2_k8s_cicd.check import check_cluster, check_processes
-    from phase2_k8s_cicd.practice import EXERCISES
-    from phase2_k8s_cicd.processes import Local
+    from phase2_k8s_cicd.course.check import check_cluster, check_processes
+    from phase2_k8s_cicd.course.practice import EXERCISES
+    from phase2_k8s_cicd.rollout.processes import Local
 
     k8s = runtime == "k8s"
     found = check_cluster(overlay, context, REPORTS) if k8s else check_processes(Local(), REPORTS)
@@ -250,7 +250,7 @@ def lab(name: str, overlay: str, context: str | None) -> None:
 
     Only on a cluster of this machine. Ctrl-C, SIGTERM or a closed terminal end it early, and put it back too.
     """
-    from phase2_k8s_cicd.labs import LABS, run_lab
+    from phase2_k8s_cicd.course.labs import LABS, run_lab
 
     _stop_as_at_ctrl_c()
     report = run_lab(name, _chosen(overlay, context, yes=True), os.environ, _say)
@@ -267,7 +267,7 @@ def _stop_as_at_ctrl_c() -> None:
 
 def _chosen(overlay: str, context: str | None, yes: bool) -> Cluster:
     """Say which cluster is about to change, and ask first when it is not one of this machine."""
-    from phase2_k8s_cicd.cluster import current_cluster
+    from phase2_k8s_cicd.cluster.cluster import current_cluster
 
     cluster = current_cluster(overlay, context)
     where = "on this machine" if cluster.is_local else "NOT on this machine"
@@ -281,7 +281,7 @@ def _chosen(overlay: str, context: str | None, yes: bool) -> Cluster:
 
 def _tell(outcome: Outcome, overlay: str) -> None:
     """Print the outcome, keep all of it, and end with 1 when it is not the one that was asked for."""
-    from phase2_k8s_cicd.pipeline import give_outcome
+    from phase2_k8s_cicd.delivery.pipeline import give_outcome
 
     path = outcome.write(REPORTS)
     give_outcome(os.environ, outcome, overlay)

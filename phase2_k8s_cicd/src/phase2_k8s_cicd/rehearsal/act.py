@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from phase2_k8s_cicd.cluster import LOCAL_HOSTS
+from phase2_k8s_cicd.cluster.cluster import LOCAL_HOSTS
 from phase2_k8s_cicd.errors import Phase2Error
 from phase2_k8s_cicd.rehearsal.progress import Progress
 from phase2_k8s_cicd.rehearsal.runs import Run, tidy

@@ -14,7 +14,7 @@ from functools import partial
 import click
 from phase1_docker_api.cli import Verbs
 
-from phase2_k8s_cicd.cluster import Cluster, current_cluster, version_of
+from phase2_k8s_cicd.cluster.cluster import Cluster, current_cluster, version_of
 from phase2_k8s_cicd.errors import ClusterError, Phase2Error, ToolError
 from phase2_k8s_cicd.rehearsal import act, runs
 from phase2_k8s_cicd.rehearsal.origin import Origin

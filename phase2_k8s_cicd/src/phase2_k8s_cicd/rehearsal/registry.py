@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from phase2_k8s_cicd.cluster import Cluster
+from phase2_k8s_cicd.cluster.cluster import Cluster
 from phase2_k8s_cicd.errors import Phase2Error, ToolError
 from phase2_k8s_cicd.tools import ROOT, run, succeeds
 

@@ -1,0 +1,1 @@
+"""What is there for the learner alone: check, replay, report, charts."""

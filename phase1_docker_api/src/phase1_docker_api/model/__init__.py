@@ -1,0 +1,1 @@
+"""What is trained, saved, loaded and asked: the model and its files."""

@@ -1,0 +1,206 @@
+"""Save a model so that a crash leaves the old one in place, and load only what was saved whole and unchanged."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+from sklearn.pipeline import Pipeline
+
+from phase1_docker_api.errors import ArtifactError
+from phase1_docker_api.model.arrays import from_arrays, to_arrays
+from phase1_docker_api.model.house_model import Calibration, Card, HouseModel
+from phase1_docker_api.model.typical import Record, TypicalHouses
+
+FILES = ("card.json", "model.npz", "reference.json")
+OLD_FORM = "model.skops"
+SUMS = "SHA256SUMS"
+CURRENT = "current"
+DRAFT = ".draft-"
+LOCK = ".lock"
+LIBRARIES = ("numpy", "scikit-learn")
+SERVED, TWIN = "served.", "twin."
+
+
+class Reference(BaseModel):
+    """What stands in for missing fields, and the sales that calibrate the intervals."""
+
+    typical: TypicalHouses
+    calibration_records: list[Record]
+    calibration_log_prices: list[float]
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that decide whether a saved model can be read."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+@contextmanager
+def writing_to(store: Path) -> Iterator[None]:
+    """Say what to do when the disk is full or may not be written: such an error names no file by itself.
+
+    Raises:
+        ArtifactError: the operating system refused a write.
+
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot write to {store} ({error.strerror}): the current model is unchanged; make room there, "
+            "or choose another folder with --store"
+        ) from error
+
+
+def save_model(model: HouseModel, store: Path) -> Path:
+    """Write `store/<model_version>/` and let `store/current` point at it; return that folder.
+
+    Each step is one rename, so whoever reads `current` finds the old model or the new one, whole. A version
+    that is there already stays as it is: the same version means the same answers.
+
+    Raises:
+        ArtifactError: the disk is full, or may not be written.
+
+    """
+    with writing_to(store):
+        store.mkdir(parents=True, exist_ok=True)
+        with (store / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two trainings at once save one after the other
+            _sweep(store)
+            return _save(model, store)
+
+
+def _save(model: HouseModel, store: Path) -> Path:
+    folder = store / model.card.model_version
+    draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=store))
+    try:
+        if not _is_whole(folder):
+            _write_files(model, draft / "artifact")
+            shutil.rmtree(folder, ignore_errors=True)
+            (draft / "artifact").rename(folder)
+        _point(store / CURRENT, folder.name, draft)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def load_model(path: Path) -> HouseModel:
+    """Read the model in the folder `path`, after checking the digest of every file.
+
+    Raises:
+        ArtifactError: a file is missing, differs from its digest, holds something else than a model's numbers,
+            or was written by another version of scikit-learn or of this project.
+
+    """
+    folder = path.resolve()
+    contents = _checked_contents(folder)
+    try:
+        card = Card.model_validate_json(contents["card.json"])
+        _check_libraries(card, folder)
+        reference = Reference.model_validate_json(contents["reference.json"])
+    except ValidationError as error:
+        raise _written_by_another(folder) from error
+    pipeline, twin = _read_pipelines(contents["model.npz"], folder)
+    calibration = Calibration(twin, reference.calibration_records, np.array(reference.calibration_log_prices))
+    return HouseModel(pipeline, reference.typical, calibration, card)
+
+
+def _read_pipelines(content: bytes, folder: Path) -> tuple[Pipeline, Pipeline]:
+    """Digests prove that nothing changed since it was saved, not who saved it; so it is read with suspicion."""
+    try:
+        with np.load(BytesIO(content), allow_pickle=False) as file:
+            arrays = dict(file)
+        pipeline, twin = (
+            from_arrays({name.removeprefix(whose): a for name, a in arrays.items() if name.startswith(whose)})
+            for whose in (SERVED, TWIN)
+        )
+    except Exception as error:  # a pickle, a broken archive, other arrays: a strange file can fail in any way
+        raise ArtifactError(f"{folder}/model.npz is not what was saved here: train again") from error
+    return pipeline, twin
+
+
+def _pipelines_file(pipeline: Pipeline, twin: Pipeline) -> bytes:
+    file, parts = BytesIO(), {SERVED: to_arrays(pipeline), TWIN: to_arrays(twin)}
+    arrays = {f"{whose}{name}": array for whose, arrays in parts.items() for name, array in arrays.items()}
+    np.savez(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def _write_files(model: HouseModel, folder: Path) -> None:
+    folder.mkdir()
+    reference = Reference(
+        typical=model.typical,
+        calibration_records=model.calibration.records,
+        calibration_log_prices=model.calibration.log_prices.tolist(),
+    )
+    contents = {
+        "card.json": model.card.model_dump_json(indent=2).encode(),
+        "model.npz": _pipelines_file(model.pipeline, model.calibration.twin),
+        "reference.json": reference.model_dump_json().encode(),
+    }
+    for name, content in {**contents, SUMS: _sums(contents)}.items():
+        with (folder / name).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _sums(contents: dict[str, bytes]) -> bytes:
+    """The same form as `sha256sum` writes, so that `sha256sum -c SHA256SUMS` checks it too."""
+    return "".join(f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n" for name in FILES).encode()
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        _checked_contents(folder)
+    except ArtifactError:
+        return False
+    return True
+
+
+def _checked_contents(folder: Path) -> dict[str, bytes]:
+    try:
+        contents = {name: (folder / name).read_bytes() for name in FILES}
+        stated = (folder / SUMS).read_bytes()
+    except OSError as error:
+        if (folder / OLD_FORM).exists():
+            raise _written_by_another(folder) from error
+        raise ArtifactError(f"no whole model in {folder} ({error.strerror}): make one with `phase1 train`") from error
+    if stated != _sums(contents):
+        raise ArtifactError(
+            f"{folder} was changed after it was saved: compare with `sha256sum -c {SUMS}`, or train again"
+        )
+    return contents
+
+
+def _written_by_another(folder: Path) -> ArtifactError:
+    return ArtifactError(f"{folder} was written by another version of this project: train again")
+
+
+def _check_libraries(card: Card, folder: Path) -> None:
+    """A fitted tree is only readable by the minor version of scikit-learn that wrote it."""
+    wrote, have = card.libraries.get("scikit-learn", "none"), version("scikit-learn")
+    if wrote.split(".")[:2] != have.split(".")[:2]:
+        raise ArtifactError(f"{folder} was written by scikit-learn {wrote}, this is {have}: train again")
+
+
+def _point(link: Path, target: str, draft: Path) -> None:
+    new = draft / CURRENT
+    new.symlink_to(target)
+    new.replace(link)
+
+
+def _sweep(store: Path) -> None:
+    """Remove what a training that was killed has left behind."""
+    for leftover in store.glob(f"{DRAFT}*"):
+        shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""From a file of sales to a fitted, scored model."""

@@ -1,0 +1,1 @@
+"""Kubernetes, images and leases, for any workload."""

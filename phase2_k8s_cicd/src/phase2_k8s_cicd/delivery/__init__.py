@@ -1,0 +1,1 @@
+"""What brings versions out: the pipeline and the cloud it deploys to."""

@@ -1,0 +1,1 @@
+"""How one version takes the place of another."""

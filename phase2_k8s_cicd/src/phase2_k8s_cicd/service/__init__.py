@@ -1,0 +1,1 @@
+"""Phase 1's service with metrics."""
