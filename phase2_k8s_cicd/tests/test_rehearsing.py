@@ -17,9 +17,9 @@ import phase2_k8s_cicd.rehearsal.cli as rehearsal
 import phase2_k8s_cicd.tools
 import pytest
 from click.testing import CliRunner
+from phase1_docker_api.errors import CourseError
 from phase1_docker_api.service.launch import free_port
 from phase2_k8s_cicd.cluster.cluster import Cluster
-from phase2_k8s_cicd.errors import Phase2Error
 from phase2_k8s_cicd.rehearsal.origin import Origin
 from phase2_k8s_cicd.rehearsal.progress import Progress
 from phase2_k8s_cicd.rehearsal.registry import Registry
@@ -71,7 +71,7 @@ def test_a_push_that_would_drop_commits_of_main_is_refused(git: Git, origin: Ori
     origin.push(git("rev-parse", "HEAD"))
     git("commit", "--quiet", "--amend", "--allow-empty", "-m", "another second")
 
-    with pytest.raises(Phase2Error, match="does not follow what is there"):
+    with pytest.raises(CourseError, match="does not follow what is there"):
         origin.push(git("rev-parse", "HEAD"))
 
 
@@ -91,7 +91,7 @@ def test_files_that_are_not_committed_can_be_pushed_and_stay_as_they_are(
 
 
 def test_an_unknown_commit_is_named(origin: Origin) -> None:
-    with pytest.raises(Phase2Error, match="COMMIT=nonsense: git knows no such commit"):
+    with pytest.raises(CourseError, match="COMMIT=nonsense: git knows no such commit"):
         origin.commit_of("nonsense")
 
 
@@ -156,7 +156,7 @@ def test_an_action_without_a_stand_in_is_named(tmp_path: Path) -> None:
     (tmp_path / ".github" / "workflows").mkdir(parents=True)
     (tmp_path / ".github" / "workflows" / "a.yml").write_text(f"uses: some/action@{'a' * 40} # v1\n")
 
-    with pytest.raises(Phase2Error, match=r"nothing stands in for the action some/action: write .*action\.yml"):
+    with pytest.raises(CourseError, match=r"nothing stands in for the action some/action: write .*action\.yml"):
         act.stand_ins(tmp_path)
 
 
@@ -212,7 +212,7 @@ def test_a_push_that_prod_did_not_take_is_no_success(
 
     assert f"{commit} serves in prod" in orders[0].done("v1", commit)
     in_prod = "v1"
-    with pytest.raises(Phase2Error, match="and yet v1 serves in prod instead of"):
+    with pytest.raises(CourseError, match="and yet v1 serves in prod instead of"):
         orders[0].done("v1", commit)
 
 
@@ -289,7 +289,7 @@ def test_a_kind_cluster_is_told_where_the_registry_is(told: Path, answering: int
 
 
 def test_a_port_where_something_else_answers_is_named(told: Path, answering: int, tmp_path: Path) -> None:
-    with pytest.raises(Phase2Error, match=f"REHEARSAL_REGISTRY_PORT={answering + 1}"):
+    with pytest.raises(CourseError, match=f"REHEARSAL_REGISTRY_PORT={answering + 1}"):
         Registry(tmp_path / "registry", answering).up(Cluster("other", "https://127.0.0.1:1", "dev"))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phase1_docker_api.course.terminal import MONTH_HEAD, estimate_lines, month_line, score_table
-from phase1_docker_api.errors import Phase1Error
+from phase1_docker_api.errors import CourseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,7 +40,7 @@ class Verbs(click.Group):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         try:
             return super().invoke(ctx)
-        except Phase1Error as error:
+        except CourseError as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -239,7 +239,7 @@ def evaluate(model_path: Path, sales_file: Path, by: str, out: Path, as_of: dt.d
     model = load_model(model_path)
     scores = score_periods(model, _read(sales_file, as_of).clean, {"year": "Y", "month": "M"}[by])
     if not scores:
-        raise Phase1Error(f"no sales after {model.card.trained_until}, where the model's training ends")
+        raise CourseError(f"no sales after {model.card.trained_until}, where the model's training ends")
     out.mkdir(parents=True, exist_ok=True)
     metrics = {"model_version": model.card.model_version, "scores": [score.model_dump() for score in scores]}
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
@@ -468,8 +468,8 @@ def _houses_of_lines(lines: Iterable[bytes]) -> list[House]:
         if line.strip():
             try:
                 houses.append(parse_house(line))
-            except Phase1Error as error:
-                raise Phase1Error(f"line {number}: {error}") from error
+            except CourseError as error:
+                raise CourseError(f"line {number}: {error}") from error
     return houses
 
 

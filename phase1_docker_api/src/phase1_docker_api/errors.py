@@ -12,27 +12,27 @@ from pydantic import ValidationError
 from phase1_docker_api.schemas import UNITS, House, Problem
 
 
-class Phase1Error(Exception):
-    """The root of the tree; a command prints it and ends with a non-zero code."""
+class CourseError(Exception):
+    """The root of all errors of all phases; a command prints its message and ends with a non-zero code."""
 
 
-class SalesFileError(Phase1Error):
+class SalesFileError(CourseError):
     """The sales file cannot be read, or lacks a column that every row needs."""
 
 
-class TrainingError(Phase1Error):
+class TrainingError(CourseError):
     """There is not enough to learn from, or the request for a training makes no sense."""
 
 
-class ArtifactError(Phase1Error):
+class ArtifactError(CourseError):
     """A saved model is missing, half-written, changed after it was saved, or of another kind."""
 
 
-class ServiceError(Phase1Error):
+class ServiceError(CourseError):
     """A service did not start, did not answer, or refused what it was sent."""
 
 
-class RefusalError(Phase1Error):
+class RefusalError(CourseError):
     """A request that gets no estimate, with the HTTP status and the problems to be told."""
 
     def __init__(self, status: int, problems: list[Problem], headers: Mapping[str, str] | None = None) -> None:

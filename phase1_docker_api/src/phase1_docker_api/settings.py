@@ -8,12 +8,12 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from phase1_docker_api.errors import Phase1Error
+from phase1_docker_api.errors import CourseError
 
 PREFIX = "HOUSE_"
 
 
-class SettingsError(Phase1Error):
+class SettingsError(CourseError):
     """A setting has a value that the service cannot run with."""
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from phase1_docker_api.errors import Phase1Error
+from phase1_docker_api.errors import CourseError
 
 
-class Phase2Error(Phase1Error):
-    """The root of the tree; being phase 1's too, its command line prints it and ends with code 1."""
-
-
-class ToolError(Phase2Error):
+class ToolError(CourseError):
     """A program that the work needs (kubectl, docker, …) is missing, or refused what it was told."""
 
 
-class ClusterError(Phase2Error):
+class ClusterError(CourseError):
     """The cluster is not the one that was meant, or is busy with another rollout."""
 
 
-class RolloutError(Phase2Error):
+class RolloutError(CourseError):
     """A version did not pass; the message is the reason, as it is printed and kept."""

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from phase1_docker_api.errors import CourseError
 from phase2_k8s_cicd.cli import cli
 from phase2_k8s_cicd.cluster.cluster import APP, Cluster, version_of
 from phase2_k8s_cicd.cluster.images import build_rollcheck, build_service, fetch, push
 from phase2_k8s_cicd.cluster.lease import FORMAT, LEASE, _time, only_one
-from phase2_k8s_cicd.errors import ClusterError, Phase2Error, RolloutError, ToolError
+from phase2_k8s_cicd.errors import ClusterError, RolloutError, ToolError
 from phase2_k8s_cicd.rollout import deploy
 from phase2_k8s_cicd.rollout.history import HISTORY, KEPT, append, read, run_of, table, was_rolled_back
 from phase2_k8s_cicd.rollout.kubernetes import SERVED
@@ -361,7 +362,7 @@ def test_a_pipeline_rolls_out_the_very_image_that_it_looked_into(docker: Path) -
 
     assert fetch(f"{HOUSE}:v2", f"{HOUSE}@{DIGEST}") == f"{HOUSE}:v2@{DIGEST}"
     for wrong in (f"elsewhere/house@{DIGEST}", f"{HOUSE}:v2", f"{HOUSE}@sha256:1"):
-        with pytest.raises(Phase2Error, match="REFERENCE="):
+        with pytest.raises(CourseError, match="REFERENCE="):
             fetch(f"{HOUSE}:v2", wrong)
 
 

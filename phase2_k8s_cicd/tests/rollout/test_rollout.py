@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phase1_docker_api.errors import CourseError
 from phase2_k8s_cicd.cli import _say
 from phase2_k8s_cicd.cluster.cluster import Cluster
 from phase2_k8s_cicd.cluster.images import build_service, way_to
-from phase2_k8s_cicd.errors import ClusterError, Phase2Error, RolloutError, ToolError
+from phase2_k8s_cicd.errors import ClusterError, RolloutError, ToolError
 from phase2_k8s_cicd.rollout.deploy import attempt, deploy_processes, version_here
 from phase2_k8s_cicd.rollout.kubernetes import APPLIED, Kubernetes, WayBack, _hopeless, is_rolled, previous_revision
 from phase2_k8s_cicd.rollout.probe import OfVersion, Question, Report, report_in
@@ -511,7 +512,7 @@ def test_a_rollout_to_processes_is_judged_by_the_prices_of_the_model_that_they_g
         monkeypatch.setattr(f"phase2_k8s_cicd.rollout.deploy.{name}", gives)
 
     assert deploy_processes("v2", print) == ("v2", "v1", "houses", "models/mine")
-    with pytest.raises(Phase2Error, match="up to 63 letters"):
+    with pytest.raises(CourseError, match="up to 63 letters"):
         deploy_processes("not a tag", print)
 
 
@@ -558,7 +559,7 @@ def test_each_kind_of_cluster_gets_its_images_in_its_own_way(monkeypatch: pytest
 
 @pytest.mark.parametrize("version", ["latest", "", "-v1", "a b", "v" * 64, "v1;rm"])
 def test_a_version_that_cannot_be_an_immutable_tag_is_refused_before_anything_is_built(version: str) -> None:
-    with pytest.raises(Phase2Error, match="VERSION="):
+    with pytest.raises(CourseError, match="VERSION="):
         build_service(version, "", print)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pandas as pd
 
-from phase1_docker_api.errors import ArtifactError, Phase1Error
+from phase1_docker_api.errors import ArtifactError, CourseError
 from phase1_docker_api.model.artifact import load_model
 from phase1_docker_api.model.house_model import HouseModel
 from phase1_docker_api.schemas import Estimate, House
@@ -123,7 +123,7 @@ def compared_with_offline(client: httpx.Client, model_path: Path, sales_file: Pa
     try:
         model = load_model(model_path)
         sales = _sales_of(model, sales_file)
-    except Phase1Error as error:
+    except CourseError as error:
         hint = RETRAIN if isinstance(error, ArtifactError) else ".venv/bin/phase1 check --sales FILE --model FOLDER"
         yield from (Finding(name, False, str(error), hint) for name in (same, covers))
         return
@@ -221,7 +221,7 @@ def _sales_of(model: HouseModel, sales_file: Path) -> pd.DataFrame:
     """The clean sales of the file the model was made of; those of another file would prove nothing."""
     clean = load_clean_sales(sales_file, today()).clean
     if file_digest(sales_file) != model.card.data_sha256:
-        raise Phase1Error(f"{model.card.model_version} was not trained on {sales_file} as it is now")
+        raise CourseError(f"{model.card.model_version} was not trained on {sales_file} as it is now")
     return clean
 
 

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from phase1_docker_api.course.check import RESTART, Finding
-from phase1_docker_api.errors import Phase1Error, RefusalError
+from phase1_docker_api.errors import CourseError, RefusalError
 from phase1_docker_api.service.launch import free_port
 
 MY_TEST = Path("phase1_docker_api/tests/test_mine.py")
@@ -48,7 +48,7 @@ class Exercise:
         """Look whether it is done; code that fails in any way is a finding too, as it is the learner's."""
         try:
             missing = self.missing(url)
-        except Phase1Error as error:
+        except CourseError as error:
             missing = str(error)
         except Exception as error:  # half-done code may raise anything
             missing = f"your code raised {type(error).__name__}: {error}"
@@ -251,10 +251,10 @@ EXERCISES = {
         verb_health,
         (
             "A verb is a function under @cli.command() in cli.py. It asks /readyz on 127.0.0.1 and says what it "
-            "found by its exit code: raise Phase1Error, and the group Verbs ends with a message and code 1.",
+            "found by its exit code: raise CourseError, and the group Verbs ends with a message and code 1.",
             '@cli.command() with @click.option("--port", type=int, default=5000, envvar="HOUSE_PORT", help=…). '
             'Inside: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2); it raises an OSError '
-            "when nothing listens and when the status is 503: raise Phase1Error(…) from that error.",
+            "when nothing listens and when the status is 503: raise CourseError(…) from that error.",
         ),
     ),
     5: Exercise(

@@ -10,8 +10,10 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from phase1_docker_api.errors import CourseError
+
 from phase2_k8s_cicd.cluster.cluster import LOCAL_HOSTS, Cluster
-from phase2_k8s_cicd.errors import ClusterError, Phase2Error, ToolError
+from phase2_k8s_cicd.errors import ClusterError, ToolError
 from phase2_k8s_cicd.rollout.rollout import Say
 from phase2_k8s_cicd.tools import ROOT, run, show, succeeds
 
@@ -28,7 +30,7 @@ def build_service(version: str, registry: str, say: Say) -> str:
     """Build the image of a version, unless there is one already: a tag never changes its meaning.
 
     Raises:
-        Phase2Error: the version cannot be a tag.
+        CourseError: the version cannot be a tag.
         ToolError: docker is missing, or the build failed.
 
     """
@@ -46,7 +48,7 @@ def service_image(version: str, registry: str) -> str:
     """Name the image of a version.
 
     Raises:
-        Phase2Error: the version cannot be a tag.
+        CourseError: the version cannot be a tag.
 
     """
     require_version(version)
@@ -57,13 +59,13 @@ def fetch(image: str, reference: str) -> str:
     """Take the very image that a pipeline has looked into, REPOSITORY@DIGEST, under the name of its version.
 
     Raises:
-        Phase2Error: the reference is another repository's, or has no digest.
+        CourseError: the reference is another repository's, or has no digest.
         ToolError: docker is missing, or the registry has no such image.
 
     """
     repository, _, digest = reference.partition("@")
     if repository != image.rpartition(":")[0] or not DIGEST.fullmatch(digest):
-        raise Phase2Error(f"REFERENCE={reference}: give {image.rpartition(':')[0]}@sha256:…, as make image-push does")
+        raise CourseError(f"REFERENCE={reference}: give {image.rpartition(':')[0]}@sha256:…, as make image-push does")
     run(["docker", "pull", "--quiet", reference])
     return f"{image}@{digest}"
 
@@ -83,11 +85,11 @@ def require_version(version: str) -> None:
     """Refuse what cannot be the name of one version for good.
 
     Raises:
-        Phase2Error: it cannot be an image's tag, or is one that moves.
+        CourseError: it cannot be an image's tag, or is one that moves.
 
     """
     if not VERSION.fullmatch(version) or version == "latest":
-        raise Phase2Error(
+        raise CourseError(
             f"VERSION={version}: use up to 63 letters, digits, dots, dashes and underscores, and not `latest`"
         )
 

@@ -21,13 +21,13 @@ from phase1_docker_api.course.check import (
     seed_answered,
     service_ready,
 )
-from phase1_docker_api.errors import ArtifactError
+from phase1_docker_api.errors import ArtifactError, CourseError
 from phase1_docker_api.model.artifact import load_model
 from phase1_docker_api.settings import load_settings
 from pydantic import ValidationError
 
 from phase2_k8s_cicd.cluster.cluster import APP, Cluster, Object, current_cluster, image_of, version_of
-from phase2_k8s_cicd.errors import Phase2Error, ToolError
+from phase2_k8s_cicd.errors import ToolError
 from phase2_k8s_cicd.rollout.kubernetes import COMPONENT, is_rolled
 from phase2_k8s_cicd.rollout.outcome import Outcome
 from phase2_k8s_cicd.rollout.probe_pods import trouble_of
@@ -54,7 +54,7 @@ def check_cluster(overlay: str, context: str | None, reports: Path) -> Iterator[
     """Look at an overlay in the cluster that kubectl speaks to; one finding after the other."""
     try:
         cluster = current_cluster(overlay, context)
-    except Phase2Error as error:
+    except CourseError as error:
         hint = f"make cluster-up   (without a cluster: {UP_PROCESS})"
         yield Finding("cluster", False, _first_line(error), hint)
         yield from _not_looked_at("the cluster", ("deployment", *OF_DEPLOYMENT))

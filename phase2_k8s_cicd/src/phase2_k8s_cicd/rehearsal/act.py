@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from phase1_docker_api.errors import CourseError
+
 from phase2_k8s_cicd.cluster.cluster import LOCAL_HOSTS
-from phase2_k8s_cicd.errors import Phase2Error
 from phase2_k8s_cicd.rehearsal.progress import Progress
 from phase2_k8s_cicd.rehearsal.runs import Run, tidy
 from phase2_k8s_cicd.tools import ROOT, run
@@ -90,7 +91,7 @@ def stand_ins(work: Path) -> list[str]:
     """Give act's options that put a folder of ours in each action's place.
 
     Raises:
-        Phase2Error: nothing stands in for an action.
+        CourseError: nothing stands in for an action.
 
     """
     texts = [path.read_text() for path in (work / ".github" / "workflows").glob("*.yml")]
@@ -98,7 +99,7 @@ def stand_ins(work: Path) -> list[str]:
     for name, digest in sorted({found for text in texts for found in ACTION.findall(text)}):
         folder = STAND_INS / "actions" / name
         if not (folder / "action.yml").exists():
-            raise Phase2Error(f"nothing stands in for the action {name}: write {folder.relative_to(ROOT)}/action.yml")
+            raise CourseError(f"nothing stands in for the action {name}: write {folder.relative_to(ROOT)}/action.yml")
         options.append(f"--local-repository={name}@{digest}={folder}")
     return options
 

@@ -13,9 +13,10 @@ from functools import partial
 
 import click
 from phase1_docker_api.cli import Verbs
+from phase1_docker_api.errors import CourseError
 
 from phase2_k8s_cicd.cluster.cluster import Cluster, current_cluster, version_of
-from phase2_k8s_cicd.errors import ClusterError, Phase2Error, ToolError
+from phase2_k8s_cicd.errors import ClusterError, ToolError
 from phase2_k8s_cicd.rehearsal import act, runs
 from phase2_k8s_cicd.rehearsal.origin import Origin
 from phase2_k8s_cicd.rehearsal.progress import Progress
@@ -96,7 +97,7 @@ def rollback(reason: str, bad: str) -> None:
     with runs.pushing(HOME):
         main = stage.origin.main()
         if main is None:
-            raise Phase2Error("nothing was pushed yet, so there is nothing to go back from:  make rehearse-push")
+            raise CourseError("nothing was pushed yet, so there is nothing to go back from:  make rehearse-push")
         this = runs.join(HOME, "rollback of dev")
     click.echo(f"• run {this.number}: rollback of dev")
     inputs = {"environment": "dev", "reason": reason, "version": bad}
@@ -130,7 +131,7 @@ def down() -> None:
     """Stop the registry, and delete the repository that was pushed to; what serves goes on until `make phase2-down`."""
     for path in (HOME / "runs").glob("*"):
         if runs.lives(HOME, int(path.name)):
-            raise Phase2Error(f"run {path.name} is still at it: {(path / 'title').read_text().strip()}")
+            raise CourseError(f"run {path.name} is still at it: {(path / 'title').read_text().strip()}")
         runs.tidy(path)
     Registry(HOME / "registry", Ports().registry_port).down()
     shutil.rmtree(HOME, ignore_errors=True)
@@ -141,7 +142,7 @@ def _set() -> Stage:
     """Look for all that a run needs before anything begins.
 
     Raises:
-        Phase2Error: something is missing, and the message says what helps.
+        CourseError: something is missing, and the message says what helps.
 
     """
     cluster = current_cluster("dev", os.environ.get("CONTEXT"))
@@ -207,7 +208,7 @@ def _served(stage: Stage, commit: str, environment: str, now: str | None) -> str
         return f"{now} serves in {environment}"
     if now and stage.origin.follows(now, commit):
         return f"nothing was to be done: {now} serves in {environment}, and came after {commit[:12]}"
-    raise Phase2Error(f"the run went well, and yet {now or 'nothing'} serves in {environment} instead of {commit[:12]}")
+    raise CourseError(f"the run went well, and yet {now or 'nothing'} serves in {environment} instead of {commit[:12]}")
 
 
 def _what_serves(stage: Stage, order: Order) -> str:

@@ -6,7 +6,9 @@ import getpass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from phase2_k8s_cicd.errors import Phase2Error, ToolError
+from phase1_docker_api.errors import CourseError
+
+from phase2_k8s_cicd.errors import ToolError
 from phase2_k8s_cicd.tools import run, succeeds
 
 MAIN = "refs/heads/main"
@@ -34,7 +36,7 @@ class Origin:
         """Push a commit to main; say whether that moved it, which it does not when main has the commit already.
 
         Raises:
-            Phase2Error: main has commits that this one does not follow.
+            CourseError: main has commits that this one does not follow.
 
         """
         if self.main() and self.follows(MAIN, commit):
@@ -42,7 +44,7 @@ class Origin:
         try:
             run(["git", "push", "--quiet", str(self.path), f"{commit}:{MAIN}"])
         except ToolError as error:
-            raise Phase2Error(
+            raise CourseError(
                 f"main of {self.path} did not take {commit[:12]}, which does not follow what is there; merge "
                 f"{(self.main() or '')[:12]} first, or begin anew:  make rehearse-down\n{error}"
             ) from error
@@ -60,12 +62,12 @@ class Origin:
         """Give the full name of one of our commits.
 
         Raises:
-            Phase2Error: there is no such commit here.
+            CourseError: there is no such commit here.
 
         """
         command = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
         if not succeeds(command):
-            raise Phase2Error(f"COMMIT={name}: git knows no such commit here")
+            raise CourseError(f"COMMIT={name}: git knows no such commit here")
         return run(command).strip()
 
     def commit_files(self) -> str:

@@ -12,10 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+from phase1_docker_api.errors import CourseError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from phase2_k8s_cicd.cluster.cluster import Cluster
-from phase2_k8s_cicd.errors import Phase2Error, ToolError
+from phase2_k8s_cicd.errors import ToolError
 from phase2_k8s_cicd.tools import ROOT, run, succeeds
 
 IMAGE = "registry:3"
@@ -44,13 +45,13 @@ class Registry:
         """Start it, unless it runs, and let the cluster's nodes find it.
 
         Raises:
-            Phase2Error: its port is taken, or it does not answer.
+            CourseError: its port is taken, or it does not answer.
 
         """
         kind = cluster.context.startswith("kind-")
         if not self._runs():
             if self._answers():
-                raise Phase2Error(
+                raise CourseError(
                     f"something else answers at {self.address}, where the registry should: choose another port with "
                     f"REHEARSAL_REGISTRY_PORT={self._port + 1}"
                 )
@@ -120,5 +121,5 @@ class Registry:
         deadline = time.monotonic() + 30
         while not self._answers():
             if time.monotonic() > deadline:
-                raise Phase2Error(f"the registry does not answer at {self.address}; its log: {self._home / 'log.txt'}")
+                raise CourseError(f"the registry does not answer at {self.address}; its log: {self._home / 'log.txt'}")
             time.sleep(0.2)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from phase1_docker_api.errors import CourseError
 from phase1_docker_api.settings import Settings, load_settings
 
 from phase2_k8s_cicd.cluster.cluster import APP, Cluster, version_of
@@ -25,7 +26,7 @@ from phase2_k8s_cicd.cluster.images import (
     service_image,
 )
 from phase2_k8s_cicd.cluster.lease import only_one
-from phase2_k8s_cicd.errors import Phase2Error, RolloutError, ToolError
+from phase2_k8s_cicd.errors import RolloutError, ToolError
 from phase2_k8s_cicd.rollout import history
 from phase2_k8s_cicd.rollout import probe_pods as pods
 from phase2_k8s_cicd.rollout.kubernetes import Kubernetes, WayBack, make_ready
@@ -44,7 +45,7 @@ def deploy(cluster: Cluster, version: str | None, environ: Mapping[str, str], sa
     """Build, bring and roll out a version; with REFERENCE, that very image.
 
     Raises:
-        Phase2Error: it did not come to a rollout: no image, no cluster, or another rollout is under way.
+        CourseError: it did not come to a rollout: no image, no cluster, or another rollout is under way.
 
     """
     registry, plan, by = environ.get("REGISTRY", ""), Plan(), who(environ)
@@ -70,7 +71,7 @@ def deploy_processes(version: str | None, say: Say) -> Outcome:
     """Roll a version out to the replicas that run on this machine.
 
     Raises:
-        Phase2Error: it did not come to a rollout: nothing runs, or another rollout is under way.
+        CourseError: it did not come to a rollout: nothing runs, or another rollout is under way.
 
     """
     version = version or version_here()
@@ -97,7 +98,7 @@ def attempt(rollout: Rollout, houses: str, expected: str, by: str) -> Outcome:
     result: Result = "serving"
     try:
         reason = rollout.run(houses, expected)
-    except (Phase2Error, KeyboardInterrupt) as error:
+    except (CourseError, KeyboardInterrupt) as error:
         reason = str(error) or "it was told to stop"
         result = "undone" if rollout.begun else "refused"
         if rollout.undo_failed:
@@ -119,7 +120,7 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
     """Bring the version before back, and ask whether it answers; with FROM, only if that is what serves.
 
     Raises:
-        Phase2Error: there is nothing to go back to, or a rollout is under way; nothing was done.
+        CourseError: there is nothing to go back to, or a rollout is under way; nothing was done.
 
     """
     plan, by, why = Plan(), who(environ), environ.get("REASON", "").strip()
@@ -142,7 +143,7 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
             question = Question(f"http://{APP}", plan.watch_rate, plan.settle_seconds, houses, [way.back, way.gone])
             found = _asked(cluster, environ, question, say)
             result, how = "failed" if found and found.lost else "serving", _how_it_went(found, way.gone)
-        except (Phase2Error, KeyboardInterrupt) as error:
+        except (CourseError, KeyboardInterrupt) as error:
             how = f"{str(error) or 'it was told to stop'}; {became}"
         outcome = Outcome(
             action="rollback",
@@ -165,7 +166,7 @@ def _asked(cluster: Cluster, environ: Mapping[str, str], question: Question, say
     try:
         rollcheck = bring(build_rollcheck(environ.get("REGISTRY", ""), say), cluster, environ, say)
         return pods.ask(cluster, rollcheck, {"back": question})["back"]
-    except Phase2Error as error:
+    except CourseError as error:
         say(f"it could not be asked: {error}")
         return None
 

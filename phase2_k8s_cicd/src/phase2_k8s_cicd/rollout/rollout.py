@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Protocol
 
+from phase1_docker_api.errors import CourseError
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from phase2_k8s_cicd.errors import Phase2Error, RolloutError
+from phase2_k8s_cicd.errors import RolloutError
 from phase2_k8s_cicd.rollout.probe import Question, Report, Watch
 from phase2_k8s_cicd.rollout.reference_houses import HOUSES
 from phase2_k8s_cicd.tools import undisturbed
@@ -117,7 +118,7 @@ class Rollout:
         try:
             with undisturbed():
                 self._place.undo(UNDO_SECONDS)
-        except Phase2Error as error:
+        except CourseError as error:
             self.undo_failed = str(error)
 
     def _try_candidate(self, houses: str, expected: str) -> None:
@@ -164,8 +165,8 @@ class Rollout:
             try:
                 place.replace(plan.update_seconds)
                 time.sleep(plan.settle_seconds)
-            except Phase2Error:
-                with suppress(Phase2Error):  # what callers saw until then is worth keeping
+            except CourseError:
+                with suppress(CourseError):  # what callers saw until then is worth keeping
                     self.watch = watch.end()
                 raise
             self.watch = watch.end()

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from phase1_docker_api.errors import CourseError
+
 from phase2_k8s_cicd.delivery.cloud.terraform import resources_of
-from phase2_k8s_cicd.errors import Phase2Error
 
 HOURS_A_MONTH = 730
 # What depends on use is assumed: a cluster that a few people try things on.
@@ -55,11 +56,11 @@ class Prices:
         """Give the price of one item for an hour.
 
         Raises:
-            Phase2Error: the table has no such item.
+            CourseError: the table has no such item.
 
         """
         if item not in self.usd_an_hour:
-            raise Phase2Error(f"infra/aws/prices.csv has no price for {item}: add a line, with its source")
+            raise CourseError(f"infra/aws/prices.csv has no price for {item}: add a line, with its source")
         return self.usd_an_hour[item]
 
 
@@ -75,7 +76,7 @@ def read_prices(path: Path, region: str) -> Prices:
     """Read one column of the table of prices.
 
     Raises:
-        Phase2Error: the table does not know the region.
+        CourseError: the table does not know the region.
 
     """
     lines = path.read_text().splitlines()
@@ -83,7 +84,7 @@ def read_prices(path: Path, region: str) -> Prices:
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     if region not in rows[0] or dated is None:
         known = ", ".join(list(rows[0])[2:-1])
-        raise Phase2Error(f"infra/aws/prices.csv knows {known}, not {region}: add a column, or choose one of these")
+        raise CourseError(f"infra/aws/prices.csv knows {known}, not {region}: add a column, or choose one of these")
     hours = {"hour": 1, "month": HOURS_A_MONTH, "once": 24}  # once: what is taken in, told here by the day
     return Prices(region, dated[1], {row["item"]: float(row[region]) / hours[row["unit"]] for row in rows})
 
@@ -92,13 +93,13 @@ def costs_of(plan: Mapping[str, Any], prices: Prices) -> list[Cost]:
     """Count what a plan's JSON (`terraform show -json`) leaves standing.
 
     Raises:
-        Phase2Error: something in it has no price.
+        CourseError: something in it has no price.
 
     """
     resources = list(resources_of(plan["planned_values"]["root_module"]))
     count = Counter(each["type"] for each in resources)
     if unknown := count.keys() - FREE - PRICED:
-        raise Phase2Error(f"what {', '.join(sorted(unknown))} costs is not known here: tell costs.py")
+        raise CourseError(f"what {', '.join(sorted(unknown))} costs is not known here: tell costs.py")
     return [
         *_each(count["aws_eks_cluster"], "EKS control plane", prices),
         *_machines(resources, prices),

@@ -14,7 +14,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from phase2_k8s_cicd.errors import Phase2Error, ToolError
+from phase1_docker_api.errors import CourseError
+
+from phase2_k8s_cicd.errors import ToolError
 from phase2_k8s_cicd.tools import run
 
 # What a failure says, and what helps.
@@ -64,13 +66,13 @@ class Terraform:
         self._outputs: dict[str, Any] | None = None
         if not self.settings.is_file():
             known = ", ".join(sorted(path.stem for path in folder.glob("*.tfvars")))
-            raise Phase2Error(f"PROFILE={profile}: choose one of {known}")
+            raise CourseError(f"PROFILE={profile}: choose one of {known}")
 
     def setting(self, name: str) -> str:
         """Read a text that the profile sets."""
         found = re.search(rf'^{name}\s*=\s*"([^"]*)"', self.settings.read_text(), re.MULTILINE)
         if found is None:
-            raise Phase2Error(f'{self.settings.name} has no line  {name} = "…"')
+            raise CourseError(f'{self.settings.name} has no line  {name} = "…"')
         return found[1]
 
     def prepare(self) -> None:
