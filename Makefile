@@ -3,6 +3,7 @@
 .DEFAULT_GOAL := help
 
 PHASES := $(patsubst %/Makefile,%,$(wildcard phase*/Makefile))
+PROJECTS := $(PHASES) rehearsal
 python := .venv/bin/python
 
 # A .venv that was moved, or whose installation was killed, is installed again whatever the dates of its files say.
@@ -13,7 +14,7 @@ endif
 ##@ Start here
 .PHONY: help setup demo doctor
 help: ## show this page
-	@scripts/help.sh Makefile $(PHASES:=/Makefile)
+	@scripts/help.sh Makefile $(PROJECTS:=/Makefile)
 
 setup: .venv/.installed-phase1_docker_api ## install what phase 1 needs into .venv (nothing outside this folder)
 
@@ -24,12 +25,12 @@ doctor: ## check this computer: versions, disk, memory, ports
 	@python3 scripts/doctor.py
 
 ##@ Work on it
-.PHONY: test test-slow test-docker test-go test-cluster test-labs test-infra test-rehearsal bench lint format lock clean
+.PHONY: test test-slow test-docker test-go test-cluster test-labs test-infra bench lint format lock clean
 test: .venv/.installed-dev ## run the tests (PART=phase1_docker_api: those of one folder)
 	@$(python) -m pytest $(PART)
 
 test-slow: .venv/.installed-dev ## run the slow tests: fuzzing, whole replays
-	@$(python) -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 8 tests phase*/tests
+	@$(python) -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 8 tests phase*/tests rehearsal/tests
 
 test-docker: .venv/.installed-dev ## build the image and test it on a real Docker engine (4 minutes)
 	@scripts/checkov.sh --framework dockerfile --directory phase1_docker_api
@@ -49,15 +50,11 @@ test-labs: .venv/.installed-dev ## take things away from the service there, in a
 test-infra: .venv/.installed-dev ## make and delete the cloud on a stand-in for AWS; needs terraform (4 minutes)
 	@infra/aws/test.sh
 
-test-rehearsal: .venv/.installed-dev ## push good and bad commits to a main here; deletes house-price-dev and -prod (30 minutes)
-	@rm -f reports/test-rehearsal.txt
-	@$(python) -m pytest -m rehearsal; code=$$?; cat reports/test-rehearsal.txt; exit $$code
-
 bench: .venv/.installed-dev ## measure speed, memory and size beside seven other services: reports/bench (10 minutes)
 	@$(python) -m benchmarks
 
 lint: .venv/.installed-dev ## check code, types, scripts, workflows and locks
-	@scripts/lint.sh $(PHASES)
+	@scripts/lint.sh $(PROJECTS)
 
 format: .venv/.installed-dev ## rewrite the code in the one format
 	@.venv/bin/ruff check --fix-only --quiet .
@@ -73,10 +70,10 @@ clean: ## stop what runs and delete what was made; downloads and .venv stay (ALL
 .venv/.installed-%: %/pyproject.toml %/requirements.txt requirements-uv.txt scripts/setup.sh $(again)
 	@scripts/setup.sh $*
 
-.venv/.installed-dev: requirements-dev.txt $(PHASES:%=.venv/.installed-%)
+.venv/.installed-dev: requirements-dev.txt $(PROJECTS:%=.venv/.installed-%)
 	@scripts/setup.sh dev
 
 .PHONY: FORCE
 FORCE:
 
-include $(PHASES:=/Makefile)
+include $(PROJECTS:=/Makefile)

@@ -43,7 +43,7 @@ no_private_places() {
     local found=0
     grep -nE '://|^--?(index|extra-index|find-links|trusted)' requirements*.txt phase*/requirements*.txt && found=1
     grep -nE '(index|registry|find-links|proxy)[a-z-]*"? *[=:]|tool\.uv\.index|\{ *(url|git|path|index) *=' \
-        pyproject.toml phase*/pyproject.toml .pre-commit-config.yaml && found=1
+        pyproject.toml phase*/pyproject.toml rehearsal/pyproject.toml .pre-commit-config.yaml && found=1
     git grep -nE '(^|[^[:alnum:]_.~-])/(root|home|Users)/[[:alnum:]]' -- '*.txt' '*.toml' '*.yml' '*.yaml' '*.json' '*.env' && found=1
     return $found
 }
@@ -51,24 +51,28 @@ no_private_places() {
 check "ruff check" "$bin/ruff" check --quiet .
 check "ruff format" "$bin/ruff" format --quiet --diff .
 check "mypy scripts" types scripts ../pyproject.toml .
-for phase in "$@"; do
-    if [ -d "$phase/src" ]; then
-        check "mypy $phase" types "$phase" ../pyproject.toml src
+for project in "$@"; do
+    if [ -d "$project/src" ]; then
+        check "mypy $project" types "$project" ../pyproject.toml src
     fi
 done
 check "mypy benchmarks" "$bin/mypy" -p benchmarks
 check "bandit" count 'sub(/.*Total lines of code: /, "") && sub(/[0-9]+/, "& lines")' \
-    "$bin/bandit" --configfile pyproject.toml --recursive phase*/src scripts benchmarks
-check "shellcheck" files "$bin/shellcheck" scripts/*.sh infra/*/*.sh scripts/uv .ci/run phase*/rehearsal/bin/*
-check "hadolint" files "$bin/hadolint" phase*/Dockerfile phase*/*/Dockerfile phase*/*/*/Dockerfile
+    "$bin/bandit" --configfile pyproject.toml --recursive phase*/src rehearsal/src scripts benchmarks
+check "shellcheck" files "$bin/shellcheck" scripts/*.sh infra/*/*.sh scripts/uv .ci/run rehearsal/bin/*
+dockerfiles=()
+while IFS= read -r path; do
+    dockerfiles+=("$path")
+done < <(git ls-files --cached --others --exclude-standard '*Dockerfile')
+check "hadolint" files "$bin/hadolint" "${dockerfiles[@]}"
 check "manifests" scripts/lint_manifests.sh
 if command -v terraform >/dev/null; then # make test-infra needs it; this does not
     check "terraform fmt" terraform -chdir=infra/aws fmt -recursive -check -diff
 fi
 check "zizmor" count '/completed/ {files++} END {print files " files, pedantic"}' \
-    "$bin/zizmor" --offline --pedantic --strict-collection --no-progress .github phase2_k8s_cicd/rehearsal
+    "$bin/zizmor" --offline --pedantic --strict-collection --no-progress .github rehearsal
 check "workflow schema" "$bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml
-check "action schema" "$bin/check-jsonschema" --builtin-schema vendor.github-actions phase*/rehearsal/actions/*/*/action.yml
+check "action schema" "$bin/check-jsonschema" --builtin-schema vendor.github-actions rehearsal/actions/*/*/action.yml
 check "dependabot schema" "$bin/check-jsonschema" --builtin-schema vendor.dependabot .github/dependabot.yml
 if command -v go >/dev/null; then # as make test-go does
     check "gitleaks" scripts/refuse_secrets.sh

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs a phase (or `dev`, the tools that check and test) into .venv, exactly as its locks say.
+# Installs a phase, the rehearsal or `dev` (the tools that check and test) into .venv, exactly as its locks say.
 # Killed half way? Run it again: a .venv whose last installation did not finish is rebuilt.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$(pwd -P)
 
-what=${1:?usage: scripts/setup.sh PHASE_FOLDER | dev}
+what=${1:?usage: scripts/setup.sh FOLDER | dev}
 python=.venv/bin/python
 pythons=$(sed -n 's/^requires-python = "\(.*\)"/\1/p' phase1_docker_api/pyproject.toml)
 started=$SECONDS
@@ -39,7 +39,9 @@ printf '%s\n' "$made_for" >.venv/.made-for
 if [ "$what" = dev ]; then
     install requirements-dev.txt
 else
-    install "$what"/requirements*.txt
+    if compgen -G "$what/requirements*.txt" >/dev/null; then
+        install "$what"/requirements*.txt
+    fi
     echo "• $what itself, editable"
     scripts/uv pip install --quiet --python "$python" --no-deps --editable "$what"
 fi

@@ -340,7 +340,7 @@ def test_two_services_with_one_port_are_refused_by_their_names(course: Course) -
 
 
 def test_make_help_lists_every_target() -> None:
-    makefiles = [ROOT / "Makefile", *ROOT.glob("phase*/Makefile")]
+    makefiles = [ROOT / "Makefile", *ROOT.glob("*/Makefile")]
     targets = {name for file in makefiles for name in re.findall(r"^([a-z0-9-]+):", file.read_text(), re.MULTILINE)}
 
     page = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout

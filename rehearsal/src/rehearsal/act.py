@@ -14,15 +14,15 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from phase1_docker_api.errors import CourseError
-
 from phase2_k8s_cicd.cluster.cluster import LOCAL_HOSTS
-from phase2_k8s_cicd.rehearsal.progress import Progress
-from phase2_k8s_cicd.rehearsal.runs import Run, tidy
 from phase2_k8s_cicd.tools import ROOT, run
+
+from rehearsal.progress import Progress
+from rehearsal.runs import Run, tidy
 
 HOME = ROOT / ".tools" / "act"
 LOCK = ROOT / "requirements-act.txt"
-STAND_INS = ROOT / "phase2_k8s_cicd" / "rehearsal"
+STAND_INS = ROOT / "rehearsal"
 REPOSITORY = "rehearsal/house-prices"
 ACTION = re.compile(r"uses: ([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
 # Younger than the newest act: where called workflows lie, and how long a queue of waiting jobs may get. And jobs of a

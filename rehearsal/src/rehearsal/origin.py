@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from phase1_docker_api.errors import CourseError
-
 from phase2_k8s_cicd.errors import ToolError
 from phase2_k8s_cicd.tools import run, succeeds
 

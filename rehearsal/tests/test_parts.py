@@ -1,4 +1,4 @@
-"""Room: rehearsal. Its parts, without a cluster: where pushes go, whose turn it is, what steps see, where images go."""
+"""The parts of the rehearsal, without a cluster: where pushes go, whose turn it is, what steps see, where images go."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import phase2_k8s_cicd.rehearsal.cli as rehearsal
 import phase2_k8s_cicd.tools
 import pytest
+import rehearsal.cli as rehearsal
 from click.testing import CliRunner
 from phase1_docker_api.errors import CourseError
 from phase1_docker_api.service.launch import free_port
 from phase2_k8s_cicd.cluster.cluster import Cluster
-from phase2_k8s_cicd.rehearsal.origin import Origin
-from phase2_k8s_cicd.rehearsal.progress import Progress
-from phase2_k8s_cicd.rehearsal.registry import Registry
+from rehearsal.origin import Origin
+from rehearsal.progress import Progress
+from rehearsal.registry import Registry
 
-from phase2_k8s_cicd.rehearsal import act, runs
+from rehearsal import act, runs
 
 Git = Callable[..., str]
 

@@ -14,14 +14,14 @@ from functools import partial
 import click
 from phase1_docker_api.cli import Verbs
 from phase1_docker_api.errors import CourseError
-
 from phase2_k8s_cicd.cluster.cluster import Cluster, current_cluster, version_of
 from phase2_k8s_cicd.errors import ClusterError, ToolError
-from phase2_k8s_cicd.rehearsal import act, runs
-from phase2_k8s_cicd.rehearsal.origin import Origin
-from phase2_k8s_cicd.rehearsal.progress import Progress
-from phase2_k8s_cicd.rehearsal.registry import Ports, Registry
 from phase2_k8s_cicd.tools import ROOT, run
+
+from rehearsal import act, runs
+from rehearsal.origin import Origin
+from rehearsal.progress import Progress
+from rehearsal.registry import Ports, Registry
 
 HOME = ROOT / ".run" / "rehearsal"
 KEPT = 20  # folders of runs
@@ -59,7 +59,7 @@ def cli() -> None:
     """Run this repository's workflows on this computer: no GitHub, no cloud, no account.
 
     A push goes to a bare repository in .run/rehearsal, and act runs deploy.yml of that commit: tests, image, registry,
-    and environment dev, or dev and prod, on the cluster that kubectl speaks to. phase2_k8s_cicd/rehearsal/reference.md
+    and environment dev, or dev and prod, on the cluster that kubectl speaks to. rehearsal/reference.md
     says what is as on GitHub and what is not.
 
     Exit codes: 0 the run went well, 1 it did not and the message says why, 130 it was stopped.

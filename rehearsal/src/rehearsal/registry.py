@@ -13,11 +13,10 @@ from pathlib import Path
 
 import httpx
 from phase1_docker_api.errors import CourseError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
 from phase2_k8s_cicd.cluster.cluster import Cluster
 from phase2_k8s_cicd.errors import ToolError
 from phase2_k8s_cicd.tools import ROOT, run, succeeds
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 IMAGE = "registry:3"
 DEBIANS = "docker-registry"

@@ -1,4 +1,4 @@
-"""Room: rehearsal. Pushes that are good, and bad in each way; whoever asks meanwhile notices nothing.
+"""Pushes that are good, and bad in each way; whoever asks meanwhile notices nothing.
 
 `make test-rehearsal` runs it in a clone of its own, on the cluster of kubectl, in namespaces house-price-dev and -prod.
 The tests that the pipeline runs are cut down to one file, by PYTEST_ADDOPTS; all else is as a learner has it.
@@ -34,7 +34,7 @@ RATE = 50
 FIGURES = ROOT / "reports" / "test-rehearsal.txt"
 TESTS = "phase2_k8s_cicd/tests/delivery/test_pipeline.py"
 LEARNER = {f"GIT_{who}_{what}": "learner" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-FAULTY = (Path(__file__).parent / "rollout" / "faulty" / "faulty.py").read_text()
+FAULTY = (ROOT / "phase2_k8s_cicd" / "tests" / "rollout" / "faulty" / "faulty.py").read_text()
 ZONE = "topology.kubernetes.io/zone"
 ROUTES = "httproutes.gateway.networking.k8s.io"
 # Enough of the Gateway API to take a route; nothing serves it.
