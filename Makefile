@@ -67,10 +67,10 @@ clean: ## stop what runs and delete what was made; downloads and .venv stay (ALL
 	@scripts/clean.sh
 
 # What is installed has one stamp for each phase, and one for the tools; a phase's Makefile names its further locks.
-.venv/.installed-%: %/pyproject.toml %/requirements.txt requirements-uv.txt scripts/setup.sh $(again)
+.venv/.installed-%: %/pyproject.toml %/requirements.txt locks/uv.txt scripts/setup.sh $(again)
 	@scripts/setup.sh $*
 
-.venv/.installed-dev: requirements-dev.txt $(PROJECTS:%=.venv/.installed-%)
+.venv/.installed-dev: locks/dev.txt $(PROJECTS:%=.venv/.installed-%)
 	@scripts/setup.sh dev
 
 .PHONY: FORCE

@@ -94,7 +94,7 @@ def check_extra(name: str, command: str, part: str, remedy: str) -> Finding:
 
 def check_uv(root: Path) -> Finding:
     """Being without uv is fine as long as pip or venv can fetch it."""
-    lock = (root / "requirements-uv.txt").read_text(encoding="utf-8")
+    lock = (root / "locks" / "uv.txt").read_text(encoding="utf-8")
     pin = re.search(r"^uv==(\S+)", lock, re.MULTILINE)
     wanted = pin.group(1) if pin else "?"
     private = root / ".tools" / "bin" / "uv"

@@ -41,7 +41,7 @@ types() {
 # An address in a lock ties everyone to one mirror; so does an index in a settings file, or a path of somebody's computer.
 no_private_places() {
     local found=0
-    grep -nE '://|^--?(index|extra-index|find-links|trusted)' requirements*.txt phase*/requirements*.txt && found=1
+    grep -nE '://|^--?(index|extra-index|find-links|trusted)' locks/*.txt phase*/requirements*.txt && found=1
     grep -nE '(index|registry|find-links|proxy)[a-z-]*"? *[=:]|tool\.uv\.index|\{ *(url|git|path|index) *=' \
         pyproject.toml phase*/pyproject.toml rehearsal/pyproject.toml .pre-commit-config.yaml && found=1
     git grep -nE '(^|[^[:alnum:]_.~-])/(root|home|Users)/[[:alnum:]]' -- '*.txt' '*.toml' '*.yml' '*.yaml' '*.json' '*.env' && found=1

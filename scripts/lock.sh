@@ -20,8 +20,8 @@ phase2=phase2_k8s_cicd
 own=(--no-emit-package phase1-docker-api)
 compile $phase2/requirements.txt $phase2/pyproject.toml "${own[@]}" --constraints $phase1/requirements-train.txt
 compile $phase2/requirements-local.txt $phase2/pyproject.toml "${own[@]}" --extra local --constraints $phase2/requirements.txt
-compile requirements-dev.txt --group dev --constraints $phase1/requirements-train.txt
-compile requirements-uv.txt --group uv
-compile requirements-checkov.txt --group checkov
-compile requirements-infra.txt --group infra
-compile requirements-act.txt --group act
+compile locks/dev.txt --group dev --constraints $phase1/requirements-train.txt
+compile locks/uv.txt --group uv
+compile locks/checkov.txt --group checkov
+compile locks/infra.txt --group infra
+compile locks/act.txt --group act

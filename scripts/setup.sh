@@ -37,7 +37,7 @@ fi
 touch .venv/.unfinished
 printf '%s\n' "$made_for" >.venv/.made-for
 if [ "$what" = dev ]; then
-    install requirements-dev.txt
+    install locks/dev.txt
 else
     if compgen -G "$what/requirements*.txt" >/dev/null; then
         install "$what"/requirements*.txt

@@ -21,7 +21,7 @@ PIN = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^ ;\\]+)(?P<rest>.*(?:\n .*)
 def asked_for(root: Path, projects: Mapping[Path, Project]) -> Iterator[tuple[Path, list[str]]]:
     """Give each lock and the requirements it is made from; the lock of an extra or a group carries its name."""
     for group, requirements in tomllib.loads((root / "pyproject.toml").read_text())["dependency-groups"].items():
-        yield root / f"requirements-{group}.txt", requirements
+        yield root / "locks" / f"{group}.txt", requirements
     for path, project in projects.items():
         yield path.with_name("requirements.txt"), project["dependencies"]
         for extra, requirements in project.get("optional-dependencies", {}).items():

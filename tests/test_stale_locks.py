@@ -32,7 +32,8 @@ def repository(tmp_path: Path) -> Path:
     through = "    # via phase1-docker-api\n"
     (upper / "requirements.txt").write_text(f"click==8.4\n{through}fastapi==0.165.1\n{through}# excluded:\n# phase2\n")
     ruff = "ruff==0.17.6 \\\n    --hash=sha256:0\n    # via (pyproject.toml:dev)\n"
-    (tmp_path / "requirements-dev.txt").write_text(ruff)
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "dev.txt").write_text(ruff)
     return tmp_path
 
 
@@ -63,7 +64,7 @@ def test_locks_that_are_up_to_date_are_not_faulted(repository: Path, capsys: pyt
             "pyproject.toml",
             "ruff>=0.17",
             "ruff>=0.18",
-            "pins ruff 0.17.6, and ruff>=0.18 is asked for",
+            "locks/dev.txt pins ruff 0.17.6, and ruff>=0.18 is asked for",
         ),
     ],
 )

@@ -10,11 +10,11 @@ if ! command -v terraform >/dev/null; then
     exit 1
 fi
 
-if ! cmp -s requirements-infra.txt "$tools/installed.txt"; then
+if ! cmp -s locks/infra.txt "$tools/installed.txt"; then
     echo "• moto and the AWS CLI, in their own $tools"
     scripts/uv venv --quiet --clear --no-project --python .venv/bin/python "$tools"
-    scripts/uv pip install --quiet --python "$tools" --compile-bytecode --require-hashes -r requirements-infra.txt
-    cp requirements-infra.txt "$tools/installed.txt"
+    scripts/uv pip install --quiet --python "$tools" --compile-bytecode --require-hashes -r locks/infra.txt
+    cp locks/infra.txt "$tools/installed.txt"
 fi
 
 # A copy, so that a state or a backend of yours is not in the way.

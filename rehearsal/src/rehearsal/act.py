@@ -21,7 +21,7 @@ from rehearsal.progress import Progress
 from rehearsal.runs import Run, tidy
 
 HOME = ROOT / ".tools" / "act"
-LOCK = ROOT / "requirements-act.txt"
+LOCK = ROOT / "locks" / "act.txt"
 STAND_INS = ROOT / "rehearsal"
 REPOSITORY = "rehearsal/house-prices"
 ACTION = re.compile(r"uses: ([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
