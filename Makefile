@@ -21,8 +21,8 @@ setup: .venv/.installed-phase1_docker_api ## install what phase 1 needs into .ve
 demo: setup ## serve five years of sales with and without retraining: reports/demo (2 minutes)
 	@.venv/bin/phase1 replay --out reports/demo
 
-doctor: ## check this computer: versions, disk, memory, ports
-	@python3 scripts/doctor.py
+doctor: ## check this computer for PHASE=1: versions, disk, memory, ports (PHASE=2, PHASE=rehearsal)
+	@python3 scripts/doctor.py --phase "$(or $(PHASE),1)"
 
 ##@ Work on it
 .PHONY: test test-slow test-docker test-go test-cluster test-labs test-infra bench lint format lock clean

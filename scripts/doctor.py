@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,31 +20,52 @@ from container import Container
 
 GIB = 1024**3
 NEEDED_GIB = 2.0
-# What a part of the course needs and the rest does without: how it tells its version, which part, where it comes from.
-EXTRAS = {
-    "go": ("go version", "phase 2 as processes, and rollcheck", "https://go.dev/doc/install"),
-    "docker": (
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A tool that some phases use in part: how it tells its version, for what each uses it, where it comes from."""
+
+    name: str
+    command: str
+    parts: Mapping[str, str]
+    remedy: str
+
+
+EXTRAS = (
+    Extra("go", "go version", {"phase 2": "as processes, and rollcheck"}, "https://go.dev/doc/install"),
+    Extra(
+        "docker",
         "docker version --format {{.Server.Version}}",
-        "phase 1 with RUNTIME=docker, and phase 2 on a cluster",
+        {"phase 1": "with RUNTIME=docker", "phase 2": "on a cluster", "rehearsal": "and its registry"},
         "start it, or first:  https://docs.docker.com/get-docker/",
     ),
-    "docker buildx": (
+    Extra(
+        "docker buildx",
         "docker buildx version",
-        "building images, from Docker 23 on",
+        dict.fromkeys(("phase 1", "phase 2", "rehearsal"), "where images are built, from Docker 23 on"),
         "https://docs.docker.com/go/buildx/",
     ),
-    "kubectl": (
+    Extra(
+        "kubectl",
         "kubectl version --client",
-        "phase 2 on a cluster, and its exercises 1 and 3",
+        {"phase 2": "on a cluster, and its exercises 1 and 3", "rehearsal": "and its cluster"},
         "https://kubernetes.io/docs/tasks/tools/",
     ),
-    "kind": (
+    Extra(
+        "kind",
         "kind version",
-        "phase 2 on a cluster that make cluster-up makes",
+        {"phase 2": "on a cluster that make cluster-up makes"},
         "https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
     ),
-    "terraform": ("terraform version", "phase 2 in AWS", "https://developer.hashicorp.com/terraform/install"),
-}
+    Extra(
+        "terraform",
+        "terraform version",
+        {"phase 2": "in AWS"},
+        "https://developer.hashicorp.com/terraform/install",
+    ),
+)
+NEXT = {"phase 1": "make demo", "phase 2": "make phase2-up RUNTIME=process", "rehearsal": "make rehearse-push"}
 
 
 @dataclass(frozen=True)
@@ -139,15 +161,21 @@ def check_memory(total_bytes: int | None) -> Finding:
     return Finding("✓", f"{total:.1f} GiB of memory")
 
 
-def check_ports(root: Path) -> list[Finding]:
-    """Every port of the table is free, or ours; what runs elsewhere is looked for there."""
+def check_ports(root: Path, phase: str = "phase 1") -> list[Finding]:
+    """Every port of a phase is free, or ours; what runs elsewhere is looked for there. Others are a note, if taken."""
     try:
         table = ports.read_table(root)
         for one in _ours(root):
             table |= one.table()
     except ValueError as error:
         return [Finding("✗", str(error), "correct it in ports.env or in your environment")]
-    return [check_port(name, port, table, ours=_is_ours(name, port, root)) for name, port in table.items()]
+    found = {name: check_port(name, port, table, ours=_is_ours(name, port, root)) for name, port in table.items()}
+    own = [finding for name, finding in found.items() if ports.owner(name) == phase]
+    return own + [
+        Finding("–", f"{finding.text}: {phase} does not need it, {ports.owner(name)} does", finding.remedy)
+        for name, finding in found.items()
+        if ports.owner(name) != phase and finding.mark == "✗"
+    ]
 
 
 def check_port(name: str, port: int, table: dict[str, int], ours: bool = False) -> Finding:
@@ -196,8 +224,8 @@ def runs(command: list[str]) -> bool:
         return False
 
 
-def examine(root: Path) -> list[Finding]:
-    """Check everything."""
+def examine(root: Path, phase: str) -> list[Finding]:
+    """Check all that a phase cannot do without."""
     return [
         check_system(platform.system()),
         check_python(sys.version_info[:3]),
@@ -207,8 +235,20 @@ def examine(root: Path) -> list[Finding]:
         check_venv(root),
         check_disk(shutil.disk_usage(root).free),
         check_memory(memory_bytes()),
-        *check_ports(root),
+        *check_ports(root, phase),
     ]
+
+
+def extras(phase: str) -> Iterator[Finding]:
+    """Look for the tools that parts of a phase need; those that only other phases need are one note, if missing."""
+    for extra in EXTRAS:
+        if part := extra.parts.get(phase):
+            yield check_extra(extra.name, extra.command, f"{phase} {part}", extra.remedy)
+    others = [extra for extra in EXTRAS if phase not in extra.parts and not first_line(extra.command.split())]
+    if others:
+        owners = sorted({owner.removeprefix("phase ") for extra in others for owner in extra.parts})
+        missing = ", ".join(extra.name for extra in others)
+        yield Finding("–", f"not needed for {phase}: {missing}", f"make doctor PHASE={'|'.join(owners)}")
 
 
 def _ours(root: Path) -> list[stack.Phase | Container]:
@@ -223,13 +263,15 @@ def _is_ours(name: str, port: int, root: Path) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the report; 1 when something must be put right first."""
-    argparse.ArgumentParser(description=__doc__).parse_args(arguments)
-    findings = examine(ports.ROOT)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--phase", default="1", choices=[owner.removeprefix("phase ") for owner in NEXT])
+    phase = next(owner for owner in NEXT if owner.endswith(parser.parse_args(arguments).phase))
+    findings = examine(ports.ROOT, phase)
     print(*findings, sep="\n")
-    print("\nThat is all that phase 1 needs. Parts of the course need more:")
-    print(*(check_extra(name, *how) for name, how in EXTRAS.items()), sep="\n")
+    print(f"\nThat is all that {phase} cannot do without. Parts of it need more:")
+    print(*extras(phase), sep="\n")
     wrong = sum(finding.mark == "✗" for finding in findings)
-    print(f"\n{wrong} to put right first." if wrong else "\nReady. Next:  make demo")
+    print(f"\n{wrong} to put right first." if wrong else f"\nReady. Next:  {NEXT[phase]}")
     return 1 if wrong else 0
 
 

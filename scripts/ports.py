@@ -21,10 +21,10 @@ def read_table(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> di
     lines = (root / "ports.env").read_text(encoding="utf-8").splitlines()
     table = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     read = {name: _port(name, _chosen(name, environ) or value) for name, value in table.items()}
-    owners: dict[int, str] = {}
+    first: dict[int, str] = {}
     for name, port in read.items():
-        if (owner := owners.setdefault(port, name)) != name:
-            raise ValueError(f"{owner} and {name} are both {port}: each needs a port of its own")
+        if (other := first.setdefault(port, name)) != name:
+            raise ValueError(f"{other} and {name} are both {port}: each needs a port of its own")
     return read
 
 
@@ -33,6 +33,12 @@ def of_phase(folder: str, table: Mapping[str, int]) -> dict[str, int]:
     match = re.match(r"phase\d+", folder)
     prefix = f"{match.group().upper()}_" if match else ""
     return {name: port for name, port in table.items() if prefix and name.startswith(prefix)}
+
+
+def owner(name: str) -> str:
+    """Say whose port it is by its name: PHASE2_A_PORT is of `phase 2`, REHEARSAL_REGISTRY_PORT of `rehearsal`."""
+    prefix = name.partition("_")[0].lower()
+    return re.sub(r"^phase(\d+)$", r"phase \1", prefix)
 
 
 def in_use(

@@ -299,6 +299,31 @@ def test_the_doctor_knows_the_service_that_is_ours_on_whatever_port(course: Cour
     assert f"port {port} is in use by our own" in finding.text
 
 
+def test_the_doctor_fails_for_a_port_of_the_phase_asked_for_alone(course: Course, stranger: socket.socket) -> None:
+    taken = stranger.getsockname()[1]
+    (course.root / "ports.env").write_text(f"PHASE1_API_PORT={course.port}\nREHEARSAL_REGISTRY_PORT={taken}\n")
+
+    first, note = doctor.check_ports(course.root)
+    [fault] = doctor.check_ports(course.root, "rehearsal")
+
+    assert (first.mark, note.mark, fault.mark) == ("✓", "–", "✗")
+    assert "phase 1 does not need it, rehearsal does" in note.text
+
+
+def test_the_doctor_asks_for_the_tools_of_other_phases_in_one_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+
+    *own, note = doctor.extras("phase 1")
+
+    assert [finding.text.partition(" does not")[0] for finding in own] == ["docker", "docker buildx"]
+    assert note.text == "not needed for phase 1: go, kubectl, kind, terraform"
+    assert [finding.text.split()[0] for finding in doctor.extras("phase 2")][:2] == ["go", "docker"]
+
+
+def test_each_port_of_the_table_has_an_owner_that_the_doctor_knows() -> None:
+    assert {ports.owner(name) for name in ports.read_table(ROOT, {})} == doctor.NEXT.keys()
+
+
 def test_on_macos_the_doctor_points_at_airplay() -> None:
     assert "AirPlay" in ports.how_to_free("PHASE1_API_PORT", 5000, "Darwin", {})
     assert "AirPlay" not in ports.how_to_free("PHASE1_API_PORT", 5000, "Linux", {})
