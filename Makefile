@@ -25,7 +25,7 @@ doctor: ## check this computer for PHASE=1: versions, disk, memory, ports (PHASE
 	@python3 scripts/doctor.py --phase "$(or $(PHASE),1)"
 
 ##@ Work on it
-.PHONY: test test-slow test-docker test-go test-cluster test-labs test-infra bench lint format lock clean
+.PHONY: test test-slow test-docker test-go test-cluster test-labs test-infra bench graph lint format lock clean
 test: .venv/.installed-dev ## run the tests (PART=phase1_docker_api: those of one folder)
 	@$(python) -m pytest $(PART)
 
@@ -52,6 +52,9 @@ test-infra: .venv/.installed-dev ## make and delete the cloud on a stand-in for 
 
 bench: .venv/.installed-dev ## measure speed, memory and size beside seven other services: reports/bench (10 minutes)
 	@$(python) -m benchmarks
+
+graph: ## print which room imports which, the lines of each, the longest modules and functions
+	@python3 scripts/import_graph.py
 
 lint: .venv/.installed-dev ## check code, types, scripts, workflows and locks
 	@scripts/lint.sh $(PROJECTS)
