@@ -179,6 +179,13 @@ def test_it_holds_what_serving_needs_and_nothing_else(image: str) -> None:
     assert shell("ls /code") == ["bin", "phase1_docker_api", "phase1_docker_api-0.1.0.dist-info"]
 
 
+def test_it_holds_the_rooms_that_serve_runs_and_none_more(image: str) -> None:
+    rooms = shell("cd /code/phase1_docker_api && ls --ignore=__pycache__")
+
+    expected = ["__init__.py", "__main__.py", "cli.py", "errors.py", "model", "schemas.py", "service", "settings.py"]
+    assert rooms == expected
+
+
 def test_its_user_is_nobody_and_every_module_is_compiled(image: str) -> None:
     user = docker("image", "inspect", "--format", "{{.Config.User}}", image).stdout.strip()
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from phase1_docker_api.course.terminal import MONTH_HEAD, estimate_lines, month_line, score_table
 from phase1_docker_api.errors import CourseError
 
 if TYPE_CHECKING:
@@ -42,6 +41,8 @@ class Verbs(click.Group):
             return super().invoke(ctx)
         except CourseError as error:
             raise click.ClickException(str(error)) from error
+        except ModuleNotFoundError as error:
+            raise click.ClickException(f"{error.name} is not installed: an image holds what `serve` needs") from error
 
 
 def main() -> None:
@@ -139,6 +140,7 @@ def train(
       phase1 train --until 2011-12-31                      the course's frozen model
       phase1 train --sales my_city.csv --store models/mine  another city
     """
+    from phase1_docker_api.course.terminal import score_table
     from phase1_docker_api.model.artifact import save_model, writing_to
     from phase1_docker_api.training import train as training
     from phase1_docker_api.training.sales import file_digest
@@ -233,6 +235,7 @@ def evaluate(model_path: Path, sales_file: Path, by: str, out: Path, as_of: dt.d
     The baseline multiplies the living area by the neighborhood's median price per square foot.
     """
     from phase1_docker_api.course.charts import GREEN, GREY, RED, draw_errors
+    from phase1_docker_api.course.terminal import score_table
     from phase1_docker_api.model.artifact import load_model
     from phase1_docker_api.training.evaluate import score_periods
 
@@ -272,6 +275,7 @@ def predict(model_path: Path, fields: tuple[str, ...], as_json: bool) -> None:
       phase1 predict land_area_sqft=5000 bedrooms=3 neighborhood=A12
       echo '{"land_area_sqft": 5000, "bedrooms": 3}' | phase1 predict -
     """
+    from phase1_docker_api.course.terminal import estimate_lines
     from phase1_docker_api.model.artifact import load_model
     from phase1_docker_api.service.requests import parse_house
 
@@ -403,6 +407,7 @@ def replay(
     """
     from phase1_docker_api.course import replay as replaying
     from phase1_docker_api.course.report import write_report
+    from phase1_docker_api.course.terminal import MONTH_HEAD, month_line
     from phase1_docker_api.training.sales import file_digest
 
     clean = _read(sales_file, as_of).clean
