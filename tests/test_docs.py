@@ -79,6 +79,17 @@ def test_every_link_to_a_heading_finds_it() -> None:
         assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}, f"{page}: {link}"
 
 
+@pytest.mark.parametrize("folder", ["phase1_docker_api", "phase2_k8s_cicd"])
+def test_a_first_evening_is_about_a_thousand_lines_in_the_same_order_in_both_languages(folder: str) -> None:
+    english, indonesian = (
+        re.findall(r"^\d\. \[`.+`\]\((.+)\): .+$", (ROOT / folder / page).read_text(), re.MULTILINE)
+        for page in ("README.md", "README.id.md")
+    )
+
+    assert english == indonesian
+    assert 800 <= sum(len((ROOT / folder / path).read_text().splitlines()) for path in english) <= 1350
+
+
 def test_lines_that_a_page_quotes_from_a_file_stand_in_that_file() -> None:
     quotes = every(r"^```\w+ (\S+)\n((?:(?!```).*\n)+)```$")
 
