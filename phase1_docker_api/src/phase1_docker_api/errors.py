@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from phase1_docker_api.schemas import UNITS, House, Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class CourseError(Exception):
@@ -18,6 +21,14 @@ class CourseError(Exception):
 
 class SalesFileError(CourseError):
     """The sales file cannot be read, or lacks a column that every row needs."""
+
+
+class NoCleanSalesError(SalesFileError):
+    """No row of a sales file is clean; `refused` holds them all, each with its reason."""
+
+    def __init__(self, message: str, refused: pd.DataFrame) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 class TrainingError(CourseError):

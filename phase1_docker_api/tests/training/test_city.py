@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from phase1_docker_api.cli import cli
 from phase1_docker_api.model.artifact import load_model
 from phase1_docker_api.schemas import UNITS, House, Sale
-from phase1_docker_api.training.sales import clean_sales, read_sales
+from phase1_docker_api.training.reading import read_sales
+from phase1_docker_api.training.sales import clean_sales
 
 ROOT = Path(__file__).parents[3]
 CITY = ROOT / "docs" / "phase1" / "city"

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from phase1_docker_api.errors import SalesFileError
 from phase1_docker_api.testing import SEATTLE
-from phase1_docker_api.training.sales import clean_sales, load_clean_sales, read_sales
+from phase1_docker_api.training.reading import read_sales
+from phase1_docker_api.training.sales import clean_sales, load_clean_sales
 
 TODAY = dt.date(2017, 1, 1)
 GOOD = {
@@ -85,13 +86,13 @@ def test_a_row_without_a_fault_is_never_lost(tmp_path: Path, row: dict[str, str]
     assert len(cleaned.clean) == 2
 
 
-def test_a_refused_repeat_starts_no_new_month(tmp_path: Path) -> None:
-    days = ["2011-01-01", "2011-01-21", "2011-02-10"]
+def test_records_within_31_days_of_each_other_are_one_sale(tmp_path: Path) -> None:
+    days = ["2011-01-01", "2011-01-21", "2011-02-10", "2011-03-14"]
     path = csv_of(tmp_path, *({"property_id": "P", "sale_date": day} for day in days))
 
     cleaned = load_clean_sales(path, TODAY)
 
-    assert cleaned.refused["row"].tolist() == [2]
+    assert cleaned.refused["row"].tolist() == [2, 3]
 
 
 def test_dates_with_zones_names_like_na_and_a_trailing_comma_are_read(tmp_path: Path) -> None:
@@ -99,13 +100,13 @@ def test_dates_with_zones_names_like_na_and_a_trailing_comma_are_read(tmp_path: 
     path.write_text(
         "\ufeffsale_date,price,land_area_sqft,bedrooms,neighborhood,waterfront\n"
         "2011-01-01T10:00:00+02:00,500000,5000,3,NA,Y,\n"
-        "2011-01-02,500000,5000,3,null,no,\n",
+        "2011-01-02,500000,5000,3, Lake ,no,\n",
         encoding="utf-8",
     )
 
     clean = load_clean_sales(path, TODAY).clean
 
-    assert clean["neighborhood"].tolist() == ["NA", "null"]
+    assert clean["neighborhood"].tolist() == ["NA", "Lake"]
     assert clean["waterfront"].tolist() == [True, False]
     assert clean["sale_date"].dt.day.tolist() == [1, 2]
 
@@ -151,7 +152,7 @@ def test_the_four_needed_columns_are_enough(tmp_path: Path) -> None:
         ("sales.csv", "price,bedrooms\n1,2\n", "no column land_area_sqft, sale_date"),
         ("sales.csv", "sale_date;price;land_area_sqft;bedrooms\n1;2;3;4\n", "commas, not semicolons"),
         ("sales.csv", "sale_date,price,land_area_sqft,bedrooms\n", "no rows"),
-        ("sales.csv", "", "neither CSV"),
+        ("sales.csv", "", "is empty"),
         ("sales.parquet", "not parquet", "neither CSV"),
         (None, None, "no sales file"),
     ],
