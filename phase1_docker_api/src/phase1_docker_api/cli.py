@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 import json
 import os
@@ -16,6 +17,8 @@ from phase1_docker_api.errors import CourseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import pandas as pd
 
     from phase1_docker_api.course.check import Finding
     from phase1_docker_api.course.practice import Exercise
@@ -141,20 +144,32 @@ def train(
       phase1 train --sales my_city.csv --store models/mine  another city
     """
     from phase1_docker_api.course.terminal import score_table
-    from phase1_docker_api.model.artifact import save_model, writing_to
+    from phase1_docker_api.errors import NoCleanSalesError
+    from phase1_docker_api.model.artifact import save_model
+    from phase1_docker_api.schemas import House
     from phase1_docker_api.training import train as training
     from phase1_docker_api.training.sales import file_digest
 
-    cleaned = _read(sales_file, as_of)
-    with writing_to(store):
-        store.mkdir(parents=True, exist_ok=True)
-        cleaned.refused.to_csv(store / "refused.csv", index=False)
+    try:
+        cleaned = _read(sales_file, as_of)
+    except NoCleanSalesError as error:
+        raise CourseError(f"{error}; see {_keep_refused(error.refused, store)}") from error
+    kept = _keep_refused(cleaned.refused, store)
+    for rule, count in cleaned.rules.items():
+        _say(f"  {count:,} refused for {rule}")
+    if cleaned.rules:
+        _say(f"  each with its reason in {kept}")
     plan = training.TrainingPlan(estimator, _day(since), _day(until), calibration_months, seed)
     _say(f"fitting {estimator} and calibrating its intervals, some seconds …")
     now = dt.datetime.now(dt.UTC)
     model = training.train(cleaned.clean, plan, trained_at=now, data_sha256=file_digest(sales_file))
     folder = save_model(model, store)
     card = model.card
+    _say(f"used the fields {', '.join(card.fields)}")
+    if unused := [name for name in House.model_fields if name in cleaned.clean and name not in card.fields]:
+        _say(f"left out {', '.join(unused)}: more than half of the sales lack it")
+    if cleaned.ignored:
+        _say(f"ignored the columns {', '.join(cleaned.ignored)}")
     if as_json:
         click.echo(json.dumps(card.model_dump(mode="json") | {"sales": cleaned.counts, "path": str(folder)}, indent=2))
         return
@@ -240,7 +255,9 @@ def evaluate(model_path: Path, sales_file: Path, by: str, out: Path, as_of: dt.d
     from phase1_docker_api.training.evaluate import score_periods
 
     model = load_model(model_path)
-    scores = score_periods(model, _read(sales_file, as_of).clean, {"year": "Y", "month": "M"}[by])
+    clean = _read(sales_file, as_of).clean
+    _warn_of_another_city(model.card.categories.get("neighborhood", []), clean)
+    scores = score_periods(model, clean, {"year": "Y", "month": "M"}[by])
     if not scores:
         raise CourseError(f"no sales after {model.card.trained_until}, where the model's training ends")
     out.mkdir(parents=True, exist_ok=True)
@@ -456,6 +473,23 @@ def _read(sales_file: Path, as_of: dt.datetime | None) -> CleanedSales:
     return cleaned
 
 
+def _keep_refused(refused: pd.DataFrame, store: Path) -> Path:
+    from phase1_docker_api.model.artifact import writing_to
+
+    path = store / "refused.csv"
+    with writing_to(store):
+        store.mkdir(parents=True, exist_ok=True)
+        refused.to_csv(path, index=False)
+    return path
+
+
+def _warn_of_another_city(areas: list[str], sales: pd.DataFrame) -> None:
+    theirs = sorted(sales["neighborhood"].dropna().unique()) if "neighborhood" in sales else []
+    if areas and not set(areas) & set(theirs):
+        seen = f"they have {', '.join(theirs[:3])} …" if theirs else "they name none"
+        _say(f"warning: no sale is in a neighborhood of the model ({', '.join(areas[:3])} …), {seen}; another city?")
+
+
 def _day(moment: dt.datetime | None) -> dt.date | None:
     return moment.date() if moment else None
 
@@ -470,16 +504,19 @@ def _houses_of_lines(lines: Iterable[bytes]) -> list[House]:
 
     houses = []
     for number, line in enumerate(lines, 1):
-        if line.strip():
+        body = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+        if body.strip():
             try:
-                houses.append(parse_house(line))
+                houses.append(parse_house(body))
             except CourseError as error:
                 raise CourseError(f"line {number}: {error}") from error
     return houses
 
 
 def _body_of(fields: tuple[str, ...]) -> bytes:
-    """Make the body that the service would get of `name=value` words."""
+    """Make the body that the service would get of `name=value` words; a name of a category may be a number."""
+    from phase1_docker_api.schemas import CATEGORIES
+
     body: dict[str, Any] = {}
     for word in fields:
         name, equals, text = word.partition("=")
@@ -487,8 +524,12 @@ def _body_of(fields: tuple[str, ...]) -> bytes:
             raise click.UsageError(f"{word!r} is not FIELD=VALUE")
         if name in body:
             raise click.UsageError(f"{name} is given twice")
-        try:
-            body[name] = json.loads(text)
-        except ValueError:
-            body[name] = text
+        body[name] = text if name in CATEGORIES else _number_or_text(text)
     return json.dumps(body).encode()
+
+
+def _number_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

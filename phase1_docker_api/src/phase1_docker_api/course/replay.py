@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
+from typing import Any
 
 import httpx
 import numpy as np
@@ -16,10 +17,14 @@ import pandas as pd
 
 from phase1_docker_api.errors import ServiceError, TrainingError
 from phase1_docker_api.model.artifact import save_model
+from phase1_docker_api.schemas import MAX_BATCH_ROWS
 from phase1_docker_api.service.launch import running_service
 from phase1_docker_api.training.evaluate import absolute_errors_pct
 from phase1_docker_api.training.sales import records_of
 from phase1_docker_api.training.train import TrainingPlan, train
+
+# Half of what a batch may hold, so that long names of areas stay below the limit of bytes too.
+PART_SALES = MAX_BATCH_ROWS // 2
 
 
 @dataclass(frozen=True)
@@ -100,16 +105,22 @@ def _plan(year: int, window_months: int | None, estimator: str) -> TrainingPlan:
 
 
 def _served(url: str, sales: pd.DataFrame) -> Served:
-    answer = httpx.post(f"{url}/predict/batch", json={"houses": records_of(sales)}, timeout=60, trust_env=False)
-    if answer.status_code != httpx.codes.OK:
-        raise ServiceError(f"the service refused a month's houses with {answer.status_code}: {answer.text[:500]}")
-    body = answer.json()
+    """Price a month's sales, in parts that the service takes: a month of a large market holds more than one."""
+    parts = [_asked(url, sales.iloc[start : start + PART_SALES]) for start in range(0, len(sales), PART_SALES)]
     paid = sales["price"].to_numpy()
     price, low, high = np.array(
-        [(e["price_usd"], e["interval_usd"]["low"], e["interval_usd"]["high"]) for e in body["estimates"]]
+        [(e["price_usd"], e["interval_usd"]["low"], e["interval_usd"]["high"]) for p in parts for e in p["estimates"]]
     ).T
     return Served(
-        model_version=body["model_version"],
+        model_version=parts[0]["model_version"],
         abs_errors_pct=tuple(absolute_errors_pct(paid, price).tolist()),
         held=tuple(((low <= paid) & (paid <= high)).tolist()),
     )
+
+
+def _asked(url: str, sales: pd.DataFrame) -> dict[str, Any]:
+    answer = httpx.post(f"{url}/predict/batch", json={"houses": records_of(sales)}, timeout=60, trust_env=False)
+    if answer.status_code != httpx.codes.OK:
+        raise ServiceError(f"the service refused a month's houses with {answer.status_code}: {answer.text[:500]}")
+    body: dict[str, Any] = answer.json()
+    return body

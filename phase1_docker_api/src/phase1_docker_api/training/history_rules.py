@@ -36,7 +36,7 @@ def refuse_repeats(valid: pd.DataFrame) -> pd.Series:
        older, whether this rule keeps that row or not: three records 20 days apart are one sale.
        SQL: `datediff(sale_date, lag(sale_date) over (partition by property_id, price order by sale_date)) <= 31`.
     """
-    reasons = pd.Series(None, index=valid.index, dtype=object)
+    reasons = pd.Series([None] * len(valid), index=valid.index, dtype=object)
     rest = in_order(valid)
     for reason, is_repeat in ((SAME_ID, _same_id), (SAME_DAY, _same_day), (SAME_PRICE, _same_price_soon)):
         repeats = is_repeat(rest)
