@@ -51,6 +51,54 @@ def test_train_with_json_prints_the_card_and_the_counts_alone(sales_file: Path, 
     assert Path(card["path"]).is_dir()
 
 
+def test_train_says_what_it_refused_used_and_ignored(sales_file: Path, tmp_path: Path) -> None:
+    sales = pd.read_csv(sales_file).rename(columns={"living_area_sqft": "Living_Area_Sqft"})
+    sales["year_built"] = None
+    sales.loc[:1, "year_built"] = 1950
+    sales.to_csv(tmp_path / "sales.csv", index=False)
+
+    done = phase1("train", "--sales", tmp_path / "sales.csv", "--estimator", "linear", "--store", tmp_path / "store")
+
+    assert "  1 refused for price: Input should be greater than or equal to 10000\n" in done.stderr
+    assert f"each with its reason in {tmp_path / 'store' / 'refused.csv'}" in done.stderr
+    assert "used the fields land_area_sqft, bedrooms, bathrooms, " in done.stderr
+    assert "left out year_built: more than half of the sales lack it" in done.stderr
+    assert "ignored the columns Living_Area_Sqft (did you mean living_area_sqft?)" in done.stderr
+
+
+def test_train_keeps_the_reasons_when_every_row_is_refused(tmp_path: Path) -> None:
+    sales = pd.read_parquet(SEATTLE).head(3).assign(price=[1, 2, 3])
+    sales.to_csv(tmp_path / "sales.csv", index=False)
+
+    done = phase1("train", "--sales", tmp_path / "sales.csv", "--store", tmp_path / "store")
+
+    assert done.exit_code == 1
+    assert f"equal to 10000 (3); see {tmp_path / 'store' / 'refused.csv'}" in done.output
+    assert len(pd.read_csv(tmp_path / "store" / "refused.csv")) == 3
+
+
+def test_evaluate_warns_when_no_sale_is_in_an_area_of_the_model(store: Path, sales_file: Path, tmp_path: Path) -> None:
+    pd.read_csv(sales_file).assign(neighborhood="Kemang").to_csv(tmp_path / "sales.csv", index=False)
+    words = ("evaluate", "--model", store / "current", "--out", tmp_path, "--sales")
+
+    elsewhere, here = phase1(*words, tmp_path / "sales.csv"), phase1(*words, sales_file)
+
+    assert "warning: no sale is in a neighborhood of the model (A01, " in elsewhere.stderr
+    assert "they have Kemang" in elsewhere.stderr
+    assert "warning" not in here.stderr
+
+
+def test_predict_takes_a_name_as_it_is_written_and_skips_a_byte_order_mark(store: Path) -> None:
+    model = ("--model", store / "current", "--json")
+    words = phase1("predict", *model, "land_area_sqft=5000", "bedrooms=3", "neighborhood=12730")
+    line = phase1(
+        "predict", *model, "-", stdin='\ufeff{"land_area_sqft": 5000, "bedrooms": 3, "neighborhood": "12730"}'
+    )
+
+    assert json.loads(words.stdout)["warnings"][0]["code"] == "unknown_category"
+    assert line.stdout == words.stdout
+
+
 def test_evaluate_writes_metrics_and_a_chart(store: Path, sales_file: Path, tmp_path: Path) -> None:
     done = phase1(
         "evaluate", "--model", store / "current", "--sales", sales_file, "--by", "month", "--out", tmp_path, "--json"

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from phase1_docker_api.cli import cli
 from phase1_docker_api.course.replay import Month, replay
+from phase1_docker_api.schemas import MAX_BATCH_ROWS
 from phase1_docker_api.testing import MIDNIGHT, SEATTLE
 
 
@@ -26,6 +27,20 @@ def test_a_replay_serves_each_months_sales_and_retrains_each_january(seattle_sal
     assert sum(m.sales for m in months) == (sales["sale_date"].dt.year >= 2012).sum()
     assert len({m.frozen.model_version for m in months}) == 1
     assert [m.retrained == m.frozen for m in months] == [True] * 3 + [False] * 3
+
+
+def test_a_month_of_more_sales_than_a_batch_holds_is_served(seattle_sales: pd.DataFrame) -> None:
+    past = seattle_sales[seattle_sales["sale_date"].dt.year == 2011]
+    january = seattle_sales[seattle_sales["sale_date"].dt.to_period("M") == "2012-01"]
+    crowd = january.sample(MAX_BATCH_ROWS + 1, replace=True, random_state=0)
+    sales = pd.concat([past, crowd], ignore_index=True)
+
+    *_, month = replay(
+        sales, first_year=2012, window_months=12, estimator="linear", trained_at=MIDNIGHT, data_sha256="0"
+    )
+
+    assert isinstance(month, Month)
+    assert len(month.frozen.abs_errors_pct) == month.sales == MAX_BATCH_ROWS + 1
 
 
 @pytest.mark.slow

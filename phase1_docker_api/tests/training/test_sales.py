@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from phase1_docker_api.errors import SalesFileError
+from phase1_docker_api.errors import NoCleanSalesError, SalesFileError
 from phase1_docker_api.testing import SEATTLE
 from phase1_docker_api.training.reading import read_sales
 from phase1_docker_api.training.sales import clean_sales, load_clean_sales
@@ -111,11 +111,15 @@ def test_dates_with_zones_names_like_na_and_a_trailing_comma_are_read(tmp_path: 
     assert clean["sale_date"].dt.day.tolist() == [1, 2]
 
 
-def test_a_file_with_no_good_row_is_refused_with_the_commonest_reason(tmp_path: Path) -> None:
-    path = csv_of(tmp_path, {"sale_date": "03/01/2022"}, {"sale_date": "03/01/2022"}, {"price": "1"})
+def test_a_file_with_no_good_row_is_refused_with_the_commonest_rule_and_its_rows(tmp_path: Path) -> None:
+    path = csv_of(tmp_path, {"sale_date": "03/01/2022"}, {"price": "1"}, {"price": "2"})
 
-    with pytest.raises(SalesFileError, match="all 3 rows were refused, most often for: sale_date"):
+    with pytest.raises(NoCleanSalesError) as caught:
         load_clean_sales(path, TODAY)
+
+    most = "price: Input should be greater than or equal to 10000 (2)"
+    assert str(caught.value) == f"all 3 rows were refused, most often for: {most}"
+    assert caught.value.refused["row"].tolist() == [1, 2, 3]
 
 
 def test_every_seattle_sale_is_either_clean_or_refused_and_the_counts_add_up() -> None:
@@ -125,6 +129,7 @@ def test_every_seattle_sale_is_either_clean_or_refused_and_the_counts_add_up() -
 
     assert cleaned.counts["read"] == len(raw) == 43_313
     assert cleaned.counts["refused_property_id"] == cleaned.counts["refused"] == 247
+    assert list(cleaned.rules.values()) == [136, 111]
     assert sorted([*cleaned.clean["sale_id"], *cleaned.refused["sale_id"]]) == sorted(raw["sale_id"])
 
 
