@@ -83,7 +83,7 @@ def test_evaluate_warns_when_no_sale_is_in_an_area_of_the_model(store: Path, sal
 
     elsewhere, here = phase1(*words, tmp_path / "sales.csv"), phase1(*words, sales_file)
 
-    assert "warning: no sale is in a neighborhood of the model (A01, " in elsewhere.stderr
+    assert "warning: no sale is in a neighborhood of the model (A06, " in elsewhere.stderr
     assert "they have Kemang" in elsewhere.stderr
     assert "warning" not in here.stderr
 

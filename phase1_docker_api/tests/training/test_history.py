@@ -54,7 +54,7 @@ def kept_by_month(arrival: Arrival) -> dict[str, list[tuple[str, ...]]]:
     return {str(month): verdicts(rows) for month, rows in kept.groupby(kept["sale_date"].dt.strftime("%Y-%m"))}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(ROWS, min_size=1, max_size=20), st.data())
 def test_any_order_and_any_pieces_give_the_table_of_the_whole(
     rows: list[dict[str, object]], data: st.DataObject
@@ -70,7 +70,7 @@ def test_any_order_and_any_pieces_give_the_table_of_the_whole(
     pd.testing.assert_frame_equal(pieces[-1].clean, whole.clean)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(ROWS, min_size=1, max_size=15), st.lists(ROWS, min_size=1, max_size=3))
 def test_a_late_file_changes_no_month_but_those_it_names(
     early: list[dict[str, object]], late: list[dict[str, object]]
@@ -128,7 +128,7 @@ def test_rows_without_any_name_are_all_kept(rows: int) -> None:
     assert len(cleaned.clean) == rows
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(list(Sale.model_fields)), st.one_of(st.none(), st.floats(), st.text(max_size=70)))
 )
