@@ -26,6 +26,7 @@ from phase2_k8s_cicd.rollout.history import read
 from phase2_k8s_cicd.rollout.probe import Question
 from phase2_k8s_cicd.rollout.probe_pods import watching
 from phase2_k8s_cicd.rollout.reference_houses import expectations, fixed_houses
+from phase2_k8s_cicd.settings import ImageSettings
 from phase2_k8s_cicd.tools import ROOT
 
 pytestmark = pytest.mark.rehearsal
@@ -163,8 +164,8 @@ def course(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def asked(course: Course, cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[None]:
     """Ask for prices all the while, and hold each against what the model gives; nothing may be lost."""
-    environ = {"REGISTRY": course.registry}
-    rollcheck = bring(build_rollcheck(course.registry, print), cluster, environ, print)
+    settings = ImageSettings(registry=course.registry)
+    rollcheck = bring(build_rollcheck(course.registry, print), cluster, settings, print)
     with TemporaryDirectory() as folder:
         houses = expectations(fixed_houses(), extract_model(str(cluster.serving()), Path(folder)))
     with watching(

@@ -19,6 +19,10 @@ class CourseError(Exception):
     """The root of all errors of all phases; a command prints its message and ends with a non-zero code."""
 
 
+class SettingsError(CourseError):
+    """A setting has a value that the program cannot run with."""
+
+
 class SalesFileError(CourseError):
     """The sales file cannot be read, or lacks a column that every row needs."""
 

@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from phase1_docker_api.errors import CourseError
+from phase1_docker_api.errors import SettingsError
 
 PREFIX = "HOUSE_"
-
-
-class SettingsError(CourseError):
-    """A setting has a value that the service cannot run with."""
 
 
 class Settings(BaseSettings):
@@ -42,11 +39,13 @@ class Settings(BaseSettings):
     grace_seconds: int = Field(20, ge=1, le=300, description="Then: how long requests in flight may take to end.")
 
 
-Kind = TypeVar("Kind", bound=Settings)
+Kind = TypeVar("Kind", bound=BaseSettings)
 
 
 def load_settings(kind: type[Kind], **overrides: Any) -> Kind:
-    """Read a service's settings from the environment; `overrides` win over it.
+    """Read a program's settings from the environment; `overrides` win over it.
+
+    The class states its prefix, `env_prefix`; every phase reads its settings by this function alone.
 
     Raises:
         SettingsError: names each variable with a wrong value.
@@ -55,5 +54,14 @@ def load_settings(kind: type[Kind], **overrides: Any) -> Kind:
     try:
         return kind(**overrides)
     except ValidationError as error:
-        wrong = [f"{PREFIX}{str(e['loc'][0]).upper()}={e['input']}: {e['msg']}" for e in error.errors()]
-        raise SettingsError("\n".join(wrong)) from error
+        raise SettingsError("\n".join(_wrong(kind, each) for each in error.errors())) from error
+
+
+def _wrong(kind: type[BaseSettings], error: ErrorDetails) -> str:
+    """Name the variable, its value and what is wrong with it."""
+    if not error["loc"]:  # a rule about several fields
+        return error["msg"]
+    variable = f"{kind.model_config.get('env_prefix', '')}{error['loc'][0]}".upper()
+    if error["type"] == "missing":
+        return f"{variable} is not set"
+    return f"{variable}={error['input']}: {error['msg']}"

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from phase1_docker_api.cli import Verbs, json_option, show_check
 
 if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
     from phase2_k8s_cicd.cluster.cluster import Cluster
     from phase2_k8s_cicd.rollout.outcome import Outcome
 
 REPORTS = Path("reports/rollout")
+Kind = TypeVar("Kind", bound="BaseSettings")
 
 
 def main() -> None:
@@ -40,12 +42,11 @@ def serve(**options: Any) -> None:
     """Serve prices and metrics over HTTP until SIGTERM or Ctrl-C; what is in flight then is still answered."""
     from phase1_docker_api.service.logs import configure_logging
     from phase1_docker_api.service.server import run
-    from phase1_docker_api.settings import load_settings
 
     from phase2_k8s_cicd.service.app import create_app
     from phase2_k8s_cicd.settings import Settings
 
-    settings = load_settings(Settings, **{name: value for name, value in options.items() if value is not None})
+    settings = _settings(Settings, **options)
     app = create_app(settings)
     configure_logging(settings.log_level)
     run(app, settings)
@@ -56,7 +57,7 @@ def gateway() -> None:
     """Become the gateway in front of the two replicas: what the Procfile runs."""
     from phase2_k8s_cicd.rollout.processes import Local, become_gateway
 
-    become_gateway(Local())
+    become_gateway(_settings(Local))
 
 
 @cli.command()
@@ -65,18 +66,16 @@ def replica(name: str) -> None:
     """Keep one of the two replicas running: what the Procfile runs."""
     from phase2_k8s_cicd.rollout.processes import Local, keep_replica
 
-    keep_replica(name, Local())
+    keep_replica(name, _settings(Local))
 
 
+# What an option does not say, the environment says: see settings.py.
 overlay_option = click.option(
     "--overlay",
     type=click.Choice(["local", "dev", "prod"]),
-    default="local",
-    envvar="OVERLAY",
-    show_default=True,
-    help="Which of k8s/overlays.",
+    help="Which of k8s/overlays.  [env: OVERLAY; default: local]",
 )
-context_option = click.option("--context", envvar="CONTEXT", help="Kube context.  [default: the current one]")
+context_option = click.option("--context", help="Kube context.  [env: CONTEXT; default: the current one]")
 runtime_option = click.option(
     "--runtime",
     type=click.Choice(["k8s", "process"]),
@@ -85,21 +84,27 @@ runtime_option = click.option(
     help="A cluster, or two processes.",
 )
 forward_option = click.option(
-    "--only-forward", is_flag=True, envvar="ONLY_FORWARD", help="Do nothing where a newer commit serves already."
+    "--only-forward",
+    is_flag=True,
+    default=None,
+    help="Do nothing where a newer commit serves already.  [env: ONLY_FORWARD]",
 )
-yes_option = click.option("--yes", is_flag=True, envvar="YES", help="Do not ask before changing a cluster elsewhere.")
+yes_option = click.option(
+    "--yes", is_flag=True, default=None, help="Do not ask before changing a cluster elsewhere.  [env: YES]"
+)
+version_option = click.option(
+    "--version", help="Tag of the image.  [env: VERSION; default: what git calls these files]"
+)
 
 
 @cli.command()
-@click.option("--version", envvar="VERSION", help="Tag of the image.  [default: what git calls these files]")
+@version_option
 @overlay_option
 @context_option
 @yes_option
 @runtime_option
 @forward_option
-def rollout(
-    version: str | None, overlay: str, context: str | None, yes: bool, runtime: str, only_forward: bool
-) -> None:
+def rollout(runtime: str, version: str | None, only_forward: bool | None, **target: Any) -> None:
     """Build a version, try it beside the old one, and replace the old one if it passes.
 
     It is undone when an answer is lost; the reason is printed, and kept in reports/rollout and as an event on
@@ -113,39 +118,45 @@ def rollout(
     from phase2_k8s_cicd.delivery.pipeline import give, overtaken_by
     from phase2_k8s_cicd.rollout.deploy import deploy, deploy_processes, version_here
     from phase2_k8s_cicd.rollout.history import read, was_rolled_back
+    from phase2_k8s_cicd.settings import RolloutSettings, TargetSettings
 
     _stop_as_at_ctrl_c()
+    settings = _settings(RolloutSettings, version=version, only_forward=only_forward)
     if runtime == "process":
-        _tell(deploy_processes(version, _say), overlay)
+        _tell(deploy_processes(settings.version, _say), _settings(TargetSettings, **target).overlay)
         return
-    cluster = _chosen(overlay, context, yes)
-    serving = cluster.serving() if only_forward else None
-    if serving and (overtaken_by(version_of(serving)) or was_rolled_back(read(cluster), version or version_here())):
-        give(os.environ, result="overtaken")
+    cluster = _chosen(**target)
+    serving = cluster.serving() if settings.only_forward else None
+    if serving and (
+        overtaken_by(version_of(serving)) or was_rolled_back(read(cluster), settings.version or version_here())
+    ):
+        give(settings, result="overtaken")
         click.echo(
             f"✓ nothing to do: {version_of(serving)} serves, and came after this or was gone back to; to go back:  "
             "make rollback"
         )
         return
-    _tell(deploy(cluster, version, os.environ, _say), overlay)
+    _tell(deploy(cluster, settings, _say), cluster.overlay)
 
 
 @cli.command()
 @overlay_option
 @context_option
 @yes_option
-def rollback(overlay: str, context: str | None, yes: bool) -> None:
+def rollback(**target: Any) -> None:
     """Bring the version before back, and see that it answers.
 
     With FROM=version in the environment nothing is done unless that is what serves; REASON=… is kept.
     """
     from phase2_k8s_cicd.rollout.deploy import go_back
+    from phase2_k8s_cicd.settings import RolloutSettings
 
-    if version := os.environ.get("VERSION"):
+    settings = _settings(RolloutSettings)
+    if version := settings.version:
         raise click.ClickException(f"a rollback takes no VERSION; to have that one:  make rollout VERSION={version}")
     _stop_as_at_ctrl_c()
-    cluster = _chosen(overlay, context, yes)
-    _tell(go_back(cluster, os.environ, _say), overlay)
+    cluster = _chosen(**target)
+    _tell(go_back(cluster, settings, _say), cluster.overlay)
 
 
 @cli.command()
@@ -153,12 +164,11 @@ def rollback(overlay: str, context: str | None, yes: bool) -> None:
 @context_option
 @click.option("--last", type=click.IntRange(1, 200), default=20, show_default=True, help="How many to show.")
 @json_option
-def deployments(overlay: str, context: str | None, last: int, as_json: bool) -> None:
+def deployments(last: int, as_json: bool, **target: Any) -> None:
     """Show who brought which version here, what became of it, and why; the newest first."""
-    from phase2_k8s_cicd.cluster.cluster import current_cluster
     from phase2_k8s_cicd.rollout.history import FIELDS, read, table
 
-    cluster = current_cluster(overlay, context)
+    cluster = _named(**target)
     found = read(cluster)[-last:][::-1]
     if as_json:
         click.echo(json.dumps([each.model_dump(mode="json", include=FIELDS) for each in found], indent=1))
@@ -169,10 +179,10 @@ def deployments(overlay: str, context: str | None, last: int, as_json: bool) -> 
 
 
 @cli.command()
-@click.option("--version", envvar="VERSION", help="Tag of the image.  [default: what git calls these files]")
-@click.option("--registry", envvar="REGISTRY", default="", help="Registry and path, as in host/houses.")
+@version_option
+@click.option("--registry", help="Registry and path, as in host/houses.  [env: REGISTRY]")
 @click.option("--push", "to_registry", is_flag=True, help="Push it there too, unless it is there.")
-def image(version: str | None, registry: str, to_registry: bool) -> None:
+def image(to_registry: bool, **given: Any) -> None:
     """Build the image of a version, unless it exists, and print its name: with its digest once it is pushed.
 
     \b
@@ -182,14 +192,17 @@ def image(version: str | None, registry: str, to_registry: bool) -> None:
     from phase2_k8s_cicd.cluster.images import build_rollcheck, build_service, push
     from phase2_k8s_cicd.delivery.pipeline import give_image
     from phase2_k8s_cicd.rollout.deploy import version_here
+    from phase2_k8s_cicd.settings import RolloutSettings
 
+    settings = _settings(RolloutSettings, **given)
+    registry = settings.registry
     if to_registry and not registry:
         raise click.ClickException("push where? Say REGISTRY=host/name")
-    built = build_service(version or version_here(), registry, _say)
+    built = build_service(settings.version or version_here(), registry, _say)
     if to_registry:
         push(build_rollcheck(registry, _say), registry, _say)
         built = push(built, registry, _say)
-    give_image(os.environ, built)
+    give_image(settings, built)
     click.echo(built)
 
 
@@ -197,9 +210,9 @@ def image(version: str | None, registry: str, to_registry: bool) -> None:
 @overlay_option
 @context_option
 @yes_option
-def remove(overlay: str, context: str | None, yes: bool) -> None:
+def remove(**target: Any) -> None:
     """Delete all that was rolled out, with its namespace."""
-    cluster = _chosen(overlay, context, yes)
+    cluster = _chosen(**target)
     cluster.delete(f"namespace/{cluster.namespace}")
     click.echo(f"✓ namespace {cluster.namespace} is gone")
 
@@ -207,12 +220,11 @@ def remove(overlay: str, context: str | None, yes: bool) -> None:
 @cli.command()
 @overlay_option
 @context_option
-def logs(overlay: str, context: str | None) -> None:
+def logs(**target: Any) -> None:
     """Follow what all pods of the service say; Ctrl-C ends the following, not the service."""
-    from phase2_k8s_cicd.cluster.cluster import current_cluster
     from phase2_k8s_cicd.tools import show
 
-    cluster = current_cluster(overlay, context)
+    cluster = _named(**target)
     show(cluster.command("logs", "--follow", "--prefix", "--tail=20", "--selector=app.kubernetes.io/component=api"))
 
 
@@ -226,7 +238,7 @@ def logs(overlay: str, context: str | None) -> None:
 )
 @json_option
 def check(
-    overlay: str, context: str | None, runtime: str, exercise: int | None, hint: int | None, as_json: bool
+    overlay: str | None, context: str | None, runtime: str, exercise: int | None, hint: int | None, as_json: bool
 ) -> None:
     """Look at your own running phase: ✓ or ✗ a line, and what helps; – is what cannot be looked at here.
 
@@ -235,9 +247,13 @@ def check(
     from phase2_k8s_cicd.course.check import check_cluster, check_processes
     from phase2_k8s_cicd.course.practice import EXERCISES
     from phase2_k8s_cicd.rollout.processes import Local
+    from phase2_k8s_cicd.settings import TargetSettings
 
-    k8s = runtime == "k8s"
-    found = check_cluster(overlay, context, REPORTS) if k8s else check_processes(Local(), REPORTS)
+    if runtime == "k8s":
+        target = _settings(TargetSettings, overlay=overlay, context=context)
+        found = check_cluster(target.overlay, target.context, REPORTS)
+    else:
+        found = check_processes(_settings(Local), REPORTS)
     show_check("phase2", found, EXERCISES, "", exercise, hint, as_json)
 
 
@@ -245,15 +261,16 @@ def check(
 @click.argument("name", type=click.Choice(["probes", "drain", "strategy", "budget", "replicas"]))
 @overlay_option
 @context_option
-def lab(name: str, overlay: str, context: str | None) -> None:
+def lab(name: str, **target: Any) -> None:
     """Take away one thing that keeps the service answering, count what is lost without it, and put it back.
 
     Only on a cluster of this machine. Ctrl-C, SIGTERM or a closed terminal end it early, and put it back too.
     """
     from phase2_k8s_cicd.course.labs import LABS, run_lab
+    from phase2_k8s_cicd.settings import RolloutSettings
 
     _stop_as_at_ctrl_c()
-    report = run_lab(name, _chosen(overlay, context, yes=True), os.environ, _say)
+    report = run_lab(name, _chosen(**target, yes=True), _settings(RolloutSettings), _say)
     done = LABS[name]
     happened = report.why_lost() if report.lost else f"none of {report.requests} answers was lost this time"
     click.echo(f"removed   {done.removed}; now it is back\nhappened  {done.event}: {happened}\nwhy       {done.why}")
@@ -265,11 +282,27 @@ def _stop_as_at_ctrl_c() -> None:
         signal.signal(number, signal.default_int_handler)
 
 
-def _chosen(overlay: str, context: str | None, yes: bool) -> Cluster:
-    """Say which cluster is about to change, and ask first when it is not one of this machine."""
-    from phase2_k8s_cicd.cluster.cluster import current_cluster
+def _settings(kind: type[Kind], **given: Any) -> Kind:
+    """Read settings from the options that were given, else from the environment."""
+    from phase1_docker_api.settings import load_settings
 
-    cluster = current_cluster(overlay, context)
+    return load_settings(kind, **{name: value for name, value in given.items() if value is not None})
+
+
+def _named(**target: Any) -> Cluster:
+    """Find the cluster that options or environment name."""
+    from phase2_k8s_cicd.cluster.cluster import current_cluster
+    from phase2_k8s_cicd.settings import TargetSettings
+
+    chosen = _settings(TargetSettings, **target)
+    return current_cluster(chosen.overlay, chosen.context)
+
+
+def _chosen(**target: Any) -> Cluster:
+    """Say which cluster is about to change, and ask first when it is not one of this machine."""
+    from phase2_k8s_cicd.settings import TargetSettings
+
+    cluster, yes = _named(**target), _settings(TargetSettings, **target).yes
     where = "on this machine" if cluster.is_local else "NOT on this machine"
     _say(f"context {cluster.context} ({cluster.server}, {where}), namespace {cluster.namespace}")
     if not cluster.is_local and not yes:
@@ -282,9 +315,10 @@ def _chosen(overlay: str, context: str | None, yes: bool) -> Cluster:
 def _tell(outcome: Outcome, overlay: str) -> None:
     """Print the outcome, keep all of it, and end with 1 when it is not the one that was asked for."""
     from phase2_k8s_cicd.delivery.pipeline import give_outcome
+    from phase2_k8s_cicd.settings import PipelineSettings
 
     path = outcome.write(REPORTS)
-    give_outcome(os.environ, outcome, overlay)
+    give_outcome(_settings(PipelineSettings), outcome, overlay)
     if outcome.result == "serving":
         click.echo(f"✓ {outcome.version} serves: {outcome.reason}\n  all of it: {path}")
         return

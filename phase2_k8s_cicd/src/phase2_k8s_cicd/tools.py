@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from phase2_k8s_cicd.errors import ToolError
+from phase2_k8s_cicd.errors import MissingToolError, ToolError, ToolTimeoutError
 
+Say = Callable[[str], None]
 ROOT = Path(__file__).resolve().parents[3]
 INSTALL = {
     "kubectl": "https://kubernetes.io/docs/tasks/tools/",
     "docker": "https://docs.docker.com/get-docker/",
     "kind": "https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
     "go": "https://go.dev/doc/install",
+    "aws": "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html",
 }
 
 
@@ -29,7 +31,9 @@ def run(
     """Run a command at the repository's root and give what it printed.
 
     Raises:
-        ToolError: the program is missing, failed, or did not end in time; its own words are in the message.
+        MissingToolError: there is no such program.
+        ToolTimeoutError: it did not end in time.
+        ToolError: it failed; its own words are in the message.
 
     """
     try:
@@ -37,16 +41,16 @@ def run(
             command,
             input=stdin,
             cwd=ROOT,
-            env=os.environ | (environ or {}),
+            env=inherited(**(environ or {})),
             capture_output=True,
             text=True,
             timeout=timeout_s,
             check=False,
         )
     except FileNotFoundError as error:
-        raise ToolError(_missing(command[0])) from error
+        raise _missing(command[0]) from error
     except subprocess.TimeoutExpired as error:
-        raise ToolError(f"{' '.join(command[:4])} … did not end within {timeout_s:.0f} s") from error
+        raise ToolTimeoutError(f"{' '.join(command[:4])} … did not end within {timeout_s:.0f} s") from error
     if done.returncode:
         words = (done.stderr.strip() or done.stdout.strip())[-2000:]
         raise ToolError(f"{' '.join(command[:4])} … failed: {words}")
@@ -57,14 +61,15 @@ def succeeds(command: Sequence[str], timeout_s: float = 60) -> bool:
     """Say whether a command that only asks something ends well.
 
     Raises:
-        ToolError: there is no answer: the program is missing, or did not end in time.
+        MissingToolError: there is no such program.
+        ToolTimeoutError: it did not end in time, so there is no answer.
 
     """
     try:
         run(command, timeout_s=timeout_s)
-    except ToolError as error:
-        if error.__cause__:
-            raise
+    except (MissingToolError, ToolTimeoutError):
+        raise
+    except ToolError:
         return False
     return True
 
@@ -73,20 +78,26 @@ def show(command: Sequence[str]) -> None:
     """Run a long command and let it show its progress.
 
     Raises:
-        ToolError: the program is missing or failed; what it printed says why.
+        MissingToolError: there is no such program.
+        ToolError: it failed; what it printed says why.
 
     """
     try:
-        done = subprocess.run(command, cwd=ROOT, check=False)  # noqa: S603 - as above
+        done = subprocess.run(command, cwd=ROOT, env=inherited(), check=False)  # noqa: S603 - as above
     except FileNotFoundError as error:
-        raise ToolError(_missing(command[0])) from error
+        raise _missing(command[0]) from error
     if done.returncode:
         raise ToolError(f"{' '.join(command[:3])} … failed; the lines above say why")
 
 
+def inherited(**own: str) -> dict[str, str]:
+    """Give the environment of a program that is started here: ours, and variables of its own."""
+    return {"DOCKER_BUILDKIT": "1", **os.environ, **own}  # the Dockerfiles need BuildKit; old dockers must be told
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Be deaf to what tells to stop, as are the programs started meanwhile: what was begun is brought back."""
+    """Ignore stop signals, as do the programs started meanwhile: what was begun is brought back."""
     stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # a closed terminal sends the last, and its shell once more
     heard = {number: signal.signal(number, signal.SIG_IGN) for number in stops}
     try:
@@ -96,6 +107,6 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _missing(program: str) -> str:
+def _missing(program: str) -> MissingToolError:
     where = f": {INSTALL[program]}" if program in INSTALL else " or correct its name"
-    return f"there is no {program} on the PATH; install it{where}"
+    return MissingToolError(f"there is no {program} on the PATH; install it{where}")

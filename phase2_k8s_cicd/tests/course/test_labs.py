@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from phase1_docker_api.settings import load_settings
 from phase2_k8s_cicd.cli import cli
 from phase2_k8s_cicd.cluster.cluster import APP, Cluster, current_cluster, render
 from phase2_k8s_cicd.cluster.images import bring, build_service
@@ -21,6 +22,7 @@ from phase2_k8s_cicd.course.labs import LABS, run_lab
 from phase2_k8s_cicd.errors import ClusterError
 from phase2_k8s_cicd.rollout.deploy import version_here
 from phase2_k8s_cicd.rollout.kubernetes import make_ready, wait_until_rolled
+from phase2_k8s_cicd.settings import ImageSettings, RolloutSettings
 from phase2_k8s_cicd.tools import ROOT
 
 
@@ -47,7 +49,7 @@ def cluster() -> Iterator[Cluster]:
     assert cluster.is_local, f"{cluster.context} is not on this machine"
     cluster.delete(f"namespace/{cluster.namespace}")
     image = build_service(f"{version_here()}-a", "", print)
-    bring(image, cluster, os.environ, print)
+    bring(image, cluster, load_settings(ImageSettings), print)
     make_ready(cluster, image)
     cluster.apply(render(cluster.overlay, image))
     wait_until_rolled(cluster, APP, "api", 180)
@@ -74,7 +76,7 @@ def test_a_lab_loses_answers_and_leaves_all_as_it_was(
 ) -> None:
     before = as_it_is(cluster)
 
-    report = run_lab(name, cluster, os.environ, print)
+    report = run_lab(name, cluster, load_settings(RolloutSettings), print)
 
     with capsys.disabled():
         print(f"\n    {name}: {report.why_lost()}")

@@ -18,6 +18,7 @@ from phase2_k8s_cicd.cli import cli
 from phase2_k8s_cicd.delivery.pipeline import give_image, give_outcome, overtaken_by, summary
 from phase2_k8s_cicd.rollout.outcome import Outcome
 from phase2_k8s_cicd.rollout.probe import Report
+from phase2_k8s_cicd.settings import PipelineSettings
 
 NAME, DIGEST = "127.0.0.1:5180/houses/house-price-service", f"sha256:{'a' * 64}"
 
@@ -35,7 +36,7 @@ def outcome(**fields: Any) -> Outcome:
 def test_later_steps_get_the_parts_of_a_pushed_image(tmp_path: Path) -> None:
     output = tmp_path / "output"
 
-    give_image({"GITHUB_OUTPUT": str(output)}, f"{NAME}:v2@{DIGEST}")
+    give_image(PipelineSettings(github_output=output), f"{NAME}:v2@{DIGEST}")
 
     given = dict(line.split("=", 1) for line in output.read_text().splitlines())
     assert given == {
@@ -50,16 +51,16 @@ def test_later_steps_get_the_parts_of_a_pushed_image(tmp_path: Path) -> None:
 def test_an_image_that_is_only_built_has_no_digest_to_give(tmp_path: Path) -> None:
     output = tmp_path / "output"
 
-    give_image({"GITHUB_OUTPUT": str(output)}, f"{NAME}:v2")
+    give_image(PipelineSettings(github_output=output), f"{NAME}:v2")
 
     assert output.read_text() == f"image={NAME}:v2\nname={NAME}\nversion=v2\n"
 
 
 def test_the_summary_says_who_brought_what_and_what_callers_saw(tmp_path: Path) -> None:
     page, output = tmp_path / "page", tmp_path / "output"
-    environ = {"GITHUB_STEP_SUMMARY": str(page), "GITHUB_OUTPUT": str(output)}
+    settings = PipelineSettings(github_step_summary=page, github_output=output)
 
-    give_outcome(environ, outcome(candidate={"new": report(requests=200)}, watch=report()), "dev")
+    give_outcome(settings, outcome(candidate={"new": report(requests=200)}, watch=report()), "dev")
 
     text = page.read_text()
     assert "### ✓ rollout of v2 in dev: serving\n" in text
@@ -85,8 +86,10 @@ def test_what_failed_may_not_have_left_the_old_version_serving() -> None:
         assert f"| {fact} |\n" in text
 
 
-def test_nothing_is_written_when_a_person_typed_it() -> None:
-    give_outcome({}, outcome(), "dev")
+def test_nothing_is_written_when_a_person_typed_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+    give_outcome(PipelineSettings(), outcome(), "dev")
 
 
 @pytest.fixture
@@ -134,7 +137,8 @@ def test_a_rollout_ends_well_only_when_its_version_serves(
 def test_what_was_overtaken_is_rolled_out_by_a_person_and_by_no_pipeline(
     given: Path, monkeypatch: pytest.MonkeyPatch, flag: list[str], result: str
 ) -> None:
-    monkeypatch.setattr("phase2_k8s_cicd.cli._chosen", lambda *_: SimpleNamespace(serving=lambda: f"{NAME}:newer"))
+    cluster = SimpleNamespace(serving=lambda: f"{NAME}:newer", overlay="dev")
+    monkeypatch.setattr("phase2_k8s_cicd.cli._chosen", lambda **_: cluster)
     monkeypatch.setattr(
         "phase2_k8s_cicd.delivery.pipeline.overtaken_by", lambda serving: serving if serving == "newer" else None
     )

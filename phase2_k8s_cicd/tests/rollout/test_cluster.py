@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import subprocess
 import threading
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from phase1_docker_api.settings import load_settings
 from phase2_k8s_cicd.cluster.cluster import APP, Cluster, current_cluster, render, version_of
 from phase2_k8s_cicd.cluster.images import bring, build_rollcheck, build_service
 from phase2_k8s_cicd.errors import ToolError
@@ -26,6 +26,7 @@ from phase2_k8s_cicd.rollout.kubernetes import make_ready, mark_as_served, wait_
 from phase2_k8s_cicd.rollout.probe import Question, Watch
 from phase2_k8s_cicd.rollout.probe_pods import watching
 from phase2_k8s_cicd.rollout.reference_houses import expectations, fixed_houses
+from phase2_k8s_cicd.settings import ImageSettings
 from phase2_k8s_cicd.tools import ROOT, run
 
 pytestmark = pytest.mark.cluster
@@ -50,14 +51,14 @@ def good(cluster: Cluster) -> tuple[str, str]:
     """Two versions with the same code; named after it, so that no older image is taken for them."""
     images = build_service(f"{version_here()}-a", "", print), build_service(f"{version_here()}-b", "", print)
     for image in images:
-        bring(image, cluster, os.environ, print)
+        bring(image, cluster, load_settings(ImageSettings), print)
     return images
 
 
 @pytest.fixture(scope="module")
 def rollcheck(cluster: Cluster) -> str:
     image = build_rollcheck("", print)
-    bring(image, cluster, os.environ, print)
+    bring(image, cluster, load_settings(ImageSettings), print)
     return image
 
 
@@ -71,7 +72,7 @@ def faulty(cluster: Cluster, good: tuple[str, str], fault: str) -> str:
     image = f"{SERVICE}:{version}"
     arguments = [f"--build-arg=GOOD={good[0]}", f"--build-arg=FAULT={fault}", f"--build-arg=VERSION={version}"]
     run(["docker", "build", "--quiet", f"--tag={image}", *arguments, str(FAULTY)])
-    bring(image, cluster, os.environ, print)
+    bring(image, cluster, load_settings(ImageSettings), print)
     return image
 
 

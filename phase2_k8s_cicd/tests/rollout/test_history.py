@@ -20,11 +20,12 @@ from phase2_k8s_cicd.cluster.images import build_rollcheck, build_service, fetch
 from phase2_k8s_cicd.cluster.lease import FORMAT, LEASE, _time, only_one
 from phase2_k8s_cicd.errors import ClusterError, RolloutError, ToolError
 from phase2_k8s_cicd.rollout import deploy
-from phase2_k8s_cicd.rollout.history import HISTORY, KEPT, append, read, run_of, table, was_rolled_back
+from phase2_k8s_cicd.rollout.history import HISTORY, KEPT, append, read, table, was_rolled_back
 from phase2_k8s_cicd.rollout.kubernetes import SERVED
 from phase2_k8s_cicd.rollout.outcome import Outcome
 from phase2_k8s_cicd.rollout.probe import Question, Report
 from phase2_k8s_cicd.rollout.rollout import Rollout
+from phase2_k8s_cicd.settings import PipelineSettings, RolloutSettings
 from phase2_k8s_cicd.tools import succeeds
 
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -124,10 +125,13 @@ def test_the_newest_are_shown_and_the_newest_first(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_pipeline_leaves_the_address_of_its_run_and_a_person_leaves_none() -> None:
-    github = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "ada/houses", "GITHUB_RUN_ID": "7"}
+    github = PipelineSettings(
+        github_server_url="https://github.com", github_repository="ada/houses", github_run_id="7", run_url=""
+    )
 
-    assert run_of(github) == "https://github.com/ada/houses/actions/runs/7"
-    assert run_of({}) == ""
+    assert github.run == "https://github.com/ada/houses/actions/runs/7"
+    assert github.model_copy(update={"github_run_id": ""}).run == ""
+    assert github.model_copy(update={"run_url": "https://example.com/7"}).run == "https://example.com/7"
 
 
 def test_a_lease_is_renewed_while_it_is_held_and_given_back() -> None:
@@ -215,9 +219,8 @@ def test_a_rollback_holds_the_lease_asks_what_came_back_and_is_written_down(
     )
     monkeypatch.setattr("phase2_k8s_cicd.rollout.probe_pods.ask", ask)
 
-    back = deploy.go_back(
-        cluster, {"REASON": " odd ", "GITHUB_ACTOR": "ada", "RUN_URL": "https://example.com/7"}, print
-    )
+    told = RolloutSettings(reason=" odd ", github_actor="ada", run_url="https://example.com/7")
+    back = deploy.go_back(cluster, told, print)
 
     assert (back.action, back.result, back.version, back.previous) == ("rollback", result, "v1", "v2")
     assert (back.by, back.run, back.reason, back.watch) == ("ada", "https://example.com/7", reason, found)
@@ -239,7 +242,7 @@ def test_a_rollback_that_does_not_get_there_is_written_down_too(
         "phase2_k8s_cicd.rollout.deploy.WayBack", lambda _: SimpleNamespace(gone="v2", back="v1", go=go)
     )
 
-    back = deploy.go_back(cluster, {}, print)
+    back = deploy.go_back(cluster, RolloutSettings(), print)
 
     assert (back.result, back.version, back.previous) == ("failed", "v1", "v2")
     assert back.reason == f"{why}; Kubernetes goes on with it"
@@ -254,7 +257,7 @@ def test_a_rollback_that_is_told_to_stop_while_it_asks_has_brought_its_version_b
 
     monkeypatch.setattr(deploy, "_asked", asked)
 
-    back = deploy.go_back(serving_v2, {}, print)
+    back = deploy.go_back(serving_v2, RolloutSettings(), print)
 
     assert back.reason == "it was told to stop; v1 is back, but was not asked to the end"
 
@@ -286,7 +289,8 @@ def test_a_rollout_holds_the_lease_is_judged_by_its_images_prices_and_written_do
     }.items():
         monkeypatch.setattr(f"phase2_k8s_cicd.rollout.deploy.{name}", gives)
 
-    there = deploy.deploy(cluster, "v2", {"GITHUB_ACTOR": "ada", "RUN_URL": "https://example.com/7"}, print)
+    told = RolloutSettings(version="v2", github_actor="ada", run_url="https://example.com/7")
+    there = deploy.deploy(cluster, told, print)
 
     assert (there.version, there.image, there.run, there.by) == ("v2", image, "https://example.com/7", "ada")
     assert read(cluster) == [there]
@@ -394,7 +398,7 @@ def serving_v2(monkeypatch: pytest.MonkeyPatch) -> Memory:
 
 def test_a_rollback_from_what_does_not_serve_any_more_does_nothing(serving_v2: Memory) -> None:
     with pytest.raises(RolloutError, match="v2 serves here, and not v3"):
-        deploy.go_back(serving_v2, {"FROM": "v3"}, print)
+        deploy.go_back(serving_v2, RolloutSettings(from_version="v3"), print)
     assert serving_v2.objects == {}
 
 
@@ -402,7 +406,7 @@ def test_where_nothing_serves_a_rollback_says_so(serving_v2: Memory, monkeypatch
     monkeypatch.setattr(Memory, "serving", lambda _: None)
 
     with pytest.raises(RolloutError, match="nothing serves in namespace house-price; first:  make phase2-up"):
-        deploy.go_back(serving_v2, {}, print)
+        deploy.go_back(serving_v2, RolloutSettings(), print)
     assert serving_v2.objects == {}
 
 
@@ -412,7 +416,7 @@ def test_who_cannot_ask_goes_back_all_the_same(serving_v2: Memory, monkeypatch: 
 
     monkeypatch.setattr(deploy, "build_rollcheck", no_registry)
 
-    done = deploy.go_back(serving_v2, {"FROM": "v2", "REASON": "prices are odd"}, print)
+    done = deploy.go_back(serving_v2, RolloutSettings(from_version="v2", reason="prices are odd"), print)
 
     assert (done.result, done.version, done.previous) == ("serving", "v1", "v2")
     assert done.reason == "prices are odd: in place of v2; its pods are ready, but it could not be asked"

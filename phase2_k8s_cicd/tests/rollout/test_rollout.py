@@ -21,7 +21,9 @@ from phase2_k8s_cicd.errors import ClusterError, RolloutError, ToolError
 from phase2_k8s_cicd.rollout.deploy import attempt, deploy_processes, version_here
 from phase2_k8s_cicd.rollout.kubernetes import APPLIED, Kubernetes, WayBack, _hopeless, is_rolled, previous_revision
 from phase2_k8s_cicd.rollout.probe import OfVersion, Question, Report, report_in
-from phase2_k8s_cicd.rollout.rollout import Plan, Rollout, Say
+from phase2_k8s_cicd.rollout.rollout import Plan, Rollout
+from phase2_k8s_cicd.settings import ImageSettings
+from phase2_k8s_cicd.tools import Say
 from phase2_k8s_cicd.tools import run as run_tool
 
 PLAN = Plan()
@@ -544,15 +546,15 @@ def test_only_a_cluster_of_this_machine_is_changed_without_a_question() -> None:
 def test_each_kind_of_cluster_gets_its_images_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Cluster, "images", lambda _: {"docker.io/library/old:v1"})
 
-    def way(context: str, image: str = "new:v1", **environ: str) -> list[str] | None:
-        return way_to(image, Cluster(context, "https://10.0.0.1", "local"), environ)
+    def way(context: str, image: str = "new:v1", load_image: str = "") -> list[str] | None:
+        return way_to(image, Cluster(context, "https://10.0.0.1", "local"), ImageSettings(load_image=load_image))
 
     assert way("kind-house") == ["kind", "load", "docker-image", "new:v1", "--name=house"]
     assert way("kind-house", "old:v1") is None
     assert way("k3d-dev") == ["k3d", "image", "import", "new:v1", "--cluster=dev"]
     assert way("minikube") == ["minikube", "image", "load", "new:v1"]
     assert way("docker-desktop") is None
-    assert way("eks", LOAD_IMAGE="my loader --fast") == ["my", "loader", "--fast", "new:v1"]
+    assert way("eks", load_image="my loader --fast") == ["my", "loader", "--fast", "new:v1"]
     with pytest.raises(ClusterError, match="REGISTRY=host/name"):
         way("eks")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import IO
 
-from phase2_k8s_cicd.rollout.rollout import Say
+from phase2_k8s_cicd.tools import Say
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
-from phase2_k8s_cicd.errors import ClusterError, ToolError
+from phase2_k8s_cicd.errors import ClusterError, MissingToolError, ToolError
 from phase2_k8s_cicd.tools import ROOT, run
 
 APP = "house-price-api"
@@ -102,9 +102,9 @@ def current_cluster(overlay: str, context: str | None = None) -> Cluster:
     chosen = [f"--context={context}"] if context else []
     try:
         config = json.loads(run(["kubectl", *chosen, "config", "view", "--minify", "--output=json"]))
-    except ToolError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            raise
+    except MissingToolError:
+        raise
+    except ToolError:
         config = {}
     if not config.get("clusters"):
         known = f"no context {context}" if context else "no cluster"

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 
 from phase1_docker_api.errors import CourseError
 
 from phase2_k8s_cicd.cluster.cluster import LOCAL_HOSTS, Cluster
-from phase2_k8s_cicd.errors import ClusterError, ToolError
-from phase2_k8s_cicd.rollout.rollout import Say
-from phase2_k8s_cicd.tools import ROOT, run, show, succeeds
+from phase2_k8s_cicd.errors import ClusterError, MissingToolError, ToolError
+from phase2_k8s_cicd.settings import ImageSettings
+from phase2_k8s_cicd.tools import ROOT, Say, run, show, succeeds
 
 SERVICE = "house-price-service"
 ROLLCHECK = ROOT / "phase2_k8s_cicd" / "rollcheck"
@@ -113,7 +111,6 @@ def _platform(registry: str) -> list[str]:
 
 
 def _build(dockerfile: str, tag: str, *arguments: str) -> list[str]:
-    os.environ.setdefault("DOCKER_BUILDKIT", "1")
     return ["docker", "build", f"--file={dockerfile}", f"--tag={tag}", *arguments, "."]
 
 
@@ -147,8 +144,10 @@ def _registry_has(image: str) -> bool:
     """Pull an image; say that there is none only when the registry says so, and not when it cannot be asked."""
     try:
         run(["docker", "pull", "--quiet", image])
+    except MissingToolError:
+        raise
     except ToolError as error:
-        if isinstance(error.__cause__, FileNotFoundError) or not ABSENT.search(str(error)):
+        if not ABSENT.search(str(error)):
             raise
         return False
     return True
@@ -158,7 +157,7 @@ def _id_of(image: str) -> str:
     return run(["docker", "image", "inspect", "--format={{.Id}}", image]).strip()
 
 
-def bring(image: str, cluster: Cluster, environ: Mapping[str, str], say: Say) -> str:
+def bring(image: str, cluster: Cluster, settings: ImageSettings, say: Say) -> str:
     """Bring an image to the cluster's nodes, or to the registry that they pull from; give the name to ask it by.
 
     Raises:
@@ -166,15 +165,15 @@ def bring(image: str, cluster: Cluster, environ: Mapping[str, str], say: Say) ->
         ToolError: the program that brings it failed.
 
     """
-    if registry := environ.get("REGISTRY"):
-        return push(image, registry, say)
-    if command := way_to(image, cluster, environ):
+    if settings.registry:
+        return push(image, settings.registry, say)
+    if command := way_to(image, cluster, settings):
         say(f"bringing {image} to {cluster.context} …")
         run(command)
     return image
 
 
-def way_to(image: str, cluster: Cluster, environ: Mapping[str, str]) -> list[str] | None:
+def way_to(image: str, cluster: Cluster, settings: ImageSettings) -> list[str] | None:
     """Give the command that brings an image to the nodes of a cluster, or None when it is there already.
 
     Raises:
@@ -184,8 +183,8 @@ def way_to(image: str, cluster: Cluster, environ: Mapping[str, str]) -> list[str
     full = image if "/" in image else f"docker.io/library/{image}"
     if full in cluster.images():
         return None
-    if environ.get("LOAD_IMAGE"):
-        return [*shlex.split(environ["LOAD_IMAGE"]), image]
+    if settings.load_image:
+        return [*shlex.split(settings.load_image), image]
     context = cluster.context
     if context.startswith("kind-"):
         return ["kind", "load", "docker-image", image, f"--name={context.removeprefix('kind-')}"]

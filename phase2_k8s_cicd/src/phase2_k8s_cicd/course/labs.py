@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
@@ -16,13 +16,13 @@ from phase2_k8s_cicd.cluster.cluster import APP, Cluster, Object
 from phase2_k8s_cicd.cluster.images import bring, build_rollcheck
 from phase2_k8s_cicd.cluster.lease import only_one
 from phase2_k8s_cicd.errors import ClusterError
-from phase2_k8s_cicd.rollout.deploy import LEASE_SECONDS, now, who
+from phase2_k8s_cicd.rollout.deploy import LEASE_SECONDS, now
 from phase2_k8s_cicd.rollout.kubernetes import COMPONENT, QUOTA, is_rolled, make_room, patch, wait_until_rolled
 from phase2_k8s_cicd.rollout.probe import Question, Report
 from phase2_k8s_cicd.rollout.probe_pods import watching
 from phase2_k8s_cicd.rollout.reference_houses import expectations, fixed_houses
-from phase2_k8s_cicd.rollout.rollout import Say
-from phase2_k8s_cicd.tools import undisturbed
+from phase2_k8s_cicd.settings import RolloutSettings
+from phase2_k8s_cicd.tools import Say, undisturbed
 
 # A second, which leaves a small machine time for the pods to start.
 RATE = 150
@@ -50,7 +50,7 @@ class Lab:
     rate: float = RATE
 
 
-def run_lab(name: str, cluster: Cluster, environ: Mapping[str, str], say: Say) -> Report:
+def run_lab(name: str, cluster: Cluster, settings: RolloutSettings, say: Say) -> Report:
     """Do one lab from the removal to the putting back; give what rollcheck saw in between.
 
     Raises:
@@ -64,8 +64,8 @@ def run_lab(name: str, cluster: Cluster, environ: Mapping[str, str], say: Say) -
             f"a lab needs all pods ready, and in namespace {cluster.namespace} they are not:  make phase2-check"
         )
     lab, houses = LABS[name], expectations(fixed_houses())
-    rollcheck = bring(build_rollcheck(environ.get("REGISTRY", ""), say), cluster, environ, say)
-    with only_one(cluster, f"{who(environ)} with lab {name}", LEASE_SECONDS, now):
+    rollcheck = bring(build_rollcheck(settings.registry, say), cluster, settings, say)
+    with only_one(cluster, f"{settings.by} with lab {name}", LEASE_SECONDS, now):
         say(f"removing {lab.removed} …")
         question = Question(f"http://{APP}", lab.rate, 0, houses, timeout_seconds=PATIENCE_SECONDS)
         with lab.without(cluster, say), watching(cluster, rollcheck, question, say) as watch:

@@ -17,8 +17,8 @@ from phase2_k8s_cicd.course.practice_delivery import EXERCISES as ON_DELIVERY
 from phase2_k8s_cicd.course.practice_script import EXERCISES as ON_BASH
 from phase2_k8s_cicd.errors import RolloutError, ToolError
 from phase2_k8s_cicd.rollout.probe import Question, Report, Watch
-from phase2_k8s_cicd.rollout.rollout import Plan, Rollout, Say
-from phase2_k8s_cicd.tools import run
+from phase2_k8s_cicd.rollout.rollout import Plan, Rollout
+from phase2_k8s_cicd.tools import Say, run
 
 IMAGE = "house-price-service:exercise"
 LOAD_BALANCER_SECONDS = 10

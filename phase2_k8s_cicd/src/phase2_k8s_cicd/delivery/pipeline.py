@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from pathlib import Path
 
 from phase2_k8s_cicd.rollout.outcome import Outcome
 from phase2_k8s_cicd.rollout.probe import Report
+from phase2_k8s_cicd.settings import PipelineSettings
 from phase2_k8s_cicd.tools import run, succeeds
 
 # As version_here names a commit, with or without changes on top.
@@ -15,27 +14,27 @@ COMMIT = re.compile(r"([0-9a-f]{12})(-[0-9a-f]{8})?")
 IMAGE = re.compile(r"(?P<name>[^@]+):(?P<version>[^:@/]+)(@(?P<digest>sha256:[0-9a-f]{64}))?")
 
 
-def give(environ: Mapping[str, str], **values: str) -> None:
+def give(settings: PipelineSettings, **values: str) -> None:
     """Give values to later steps, where GitHub Actions says how; anywhere else do nothing."""
-    if path := environ.get("GITHUB_OUTPUT"):
-        with Path(path).open("a") as file:
+    if path := settings.github_output:
+        with path.open("a") as file:
             file.writelines(f"{name}={value}\n" for name, value in values.items())
 
 
-def give_image(environ: Mapping[str, str], image: str) -> None:
+def give_image(settings: PipelineSettings, image: str) -> None:
     """Give an image's name to later steps, and in parts once it is pushed and has a digest."""
     if parts := IMAGE.fullmatch(image):
         pushed = (
             {"digest": parts["digest"], "reference": f"{parts['name']}@{parts['digest']}"} if parts["digest"] else {}
         )
-        give(environ, image=image, name=parts["name"], version=parts["version"], **pushed)
+        give(settings, image=image, name=parts["name"], version=parts["version"], **pushed)
 
 
-def give_outcome(environ: Mapping[str, str], outcome: Outcome, overlay: str) -> None:
+def give_outcome(settings: PipelineSettings, outcome: Outcome, overlay: str) -> None:
     """Give what became of a rollout to later steps, and a summary to whoever looks at the run."""
-    give(environ, result=outcome.result)
-    if path := environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(path).open("a") as file:
+    give(settings, result=outcome.result)
+    if path := settings.github_step_summary:
+        with path.open("a") as file:
             file.write(summary(outcome, overlay))
 
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import fcntl
-import getpass
-import os
 import time
-from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,35 +30,36 @@ from phase2_k8s_cicd.rollout.outcome import Outcome, Result
 from phase2_k8s_cicd.rollout.probe import Question, Report
 from phase2_k8s_cicd.rollout.processes import Local, Processes, build_rollcheck_binary
 from phase2_k8s_cicd.rollout.reference_houses import expectations, fixed_houses
-from phase2_k8s_cicd.rollout.rollout import Plan, Rollout, Say
-from phase2_k8s_cicd.tools import run
+from phase2_k8s_cicd.rollout.rollout import Plan, Rollout
+from phase2_k8s_cicd.settings import PipelineSettings, RolloutSettings
+from phase2_k8s_cicd.tools import Say, run
 
 # It is renewed: this is how long a rollout that was killed keeps others out.
 LEASE_SECONDS = 90
 
 
-def deploy(cluster: Cluster, version: str | None, environ: Mapping[str, str], say: Say) -> Outcome:
+def deploy(cluster: Cluster, settings: RolloutSettings, say: Say) -> Outcome:
     """Build, bring and roll out a version; with REFERENCE, that very image.
 
     Raises:
         CourseError: it did not come to a rollout: no image, no cluster, or another rollout is under way.
 
     """
-    registry, plan, by = environ.get("REGISTRY", ""), Plan(), who(environ)
-    version = version or version_here()
-    if reference := environ.get("REFERENCE"):
-        image = fetch(service_image(version, registry), reference)
+    registry, plan = settings.registry, load_settings(Plan)
+    version = settings.version or version_here()
+    if settings.reference:
+        image = fetch(service_image(version, registry), settings.reference)
     else:
-        image = bring(build_service(version, registry, say), cluster, environ, say)
-    rollcheck = bring(build_rollcheck(registry, say), cluster, environ, say)
+        image = bring(build_service(version, registry, say), cluster, settings, say)
+    rollcheck = bring(build_rollcheck(registry, say), cluster, settings, say)
     houses = fixed_houses()
     with TemporaryDirectory() as folder:
         expected = expectations(houses, extract_model(image, Path(folder)))
     make_ready(cluster, image)
-    with only_one(cluster, f"{by} with {version_of(image)}", LEASE_SECONDS, now, plan.wait_seconds):
+    with only_one(cluster, f"{settings.by} with {version_of(image)}", LEASE_SECONDS, now, plan.wait_seconds):
         rollout = Rollout(Kubernetes(cluster, image, rollcheck), version_of(image), plan, say)
-        outcome = attempt(rollout, expectations(houses), expected, by)
-        outcome = outcome.model_copy(update={"image": image, "run": history.run_of(environ)})
+        outcome = attempt(rollout, expectations(houses), expected, settings.by)
+        outcome = outcome.model_copy(update={"image": image, "run": settings.run})
         _record(outcome, cluster, say)
     return outcome
 
@@ -74,9 +71,9 @@ def deploy_processes(version: str | None, say: Say) -> Outcome:
         CourseError: it did not come to a rollout: nothing runs, or another rollout is under way.
 
     """
-    version = version or version_here()
+    version, plan = version or version_here(), load_settings(Plan)
     require_version(version)
-    local = Local()
+    local, pipeline = load_settings(Local), load_settings(PipelineSettings)
     local.run_folder.mkdir(parents=True, exist_ok=True)
     with (local.run_folder / "rollout.lock").open("w") as lock:
         try:
@@ -88,8 +85,8 @@ def deploy_processes(version: str | None, say: Say) -> Outcome:
             raise RolloutError(f"nothing answers at {place.url}; first:  make phase2-up RUNTIME=process")
         houses = fixed_houses()
         expected = expectations(houses, load_settings(Settings).model_path)
-        rollout = Rollout(place, place.version, Plan(), say)
-        return attempt(rollout, expectations(houses), expected, who(os.environ))
+        rollout = Rollout(place, place.version, plan, say)
+        return attempt(rollout, expectations(houses), expected, pipeline.by)
 
 
 def attempt(rollout: Rollout, houses: str, expected: str, by: str) -> Outcome:
@@ -116,19 +113,19 @@ def attempt(rollout: Rollout, houses: str, expected: str, by: str) -> Outcome:
     )
 
 
-def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
+def go_back(cluster: Cluster, settings: RolloutSettings, say: Say) -> Outcome:
     """Bring the version before back, and ask whether it answers; with FROM, only if that is what serves.
 
     Raises:
         CourseError: there is nothing to go back to, or a rollout is under way; nothing was done.
 
     """
-    plan, by, why = Plan(), who(environ), environ.get("REASON", "").strip()
+    plan, by, why = load_settings(Plan), settings.by, settings.reason.strip()
     started_at, started = now(), time.monotonic()
     if cluster.serving() is None:
         raise RolloutError(f"nothing serves in namespace {cluster.namespace}; first:  make phase2-up")
     with only_one(cluster, f"{by} with a rollback", LEASE_SECONDS, now, plan.wait_seconds):
-        serving, bad = cluster.serving(), environ.get("FROM")
+        serving, bad = cluster.serving(), settings.from_version
         if bad and serving and version_of(serving) != bad:
             raise RolloutError(f"{version_of(serving)} serves here, and not {bad}: nothing was done")
         way = WayBack(cluster)
@@ -141,7 +138,7 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
             say(f"{way.back} is back in the place of {way.gone}; asking it …")
             houses = expectations(fixed_houses())
             question = Question(f"http://{APP}", plan.watch_rate, plan.settle_seconds, houses, [way.back, way.gone])
-            found = _asked(cluster, environ, question, say)
+            found = _asked(cluster, settings, question, say)
             result, how = "failed" if found and found.lost else "serving", _how_it_went(found, way.gone)
         except (CourseError, KeyboardInterrupt) as error:
             how = f"{str(error) or 'it was told to stop'}; {became}"
@@ -152,7 +149,7 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
             previous=way.gone,
             reason=f"{f'{why}: ' if why else ''}{how}",
             by=by,
-            run=history.run_of(environ),
+            run=settings.run,
             started_at=started_at,
             seconds=round(time.monotonic() - started, 1),
             watch=found,
@@ -161,10 +158,10 @@ def go_back(cluster: Cluster, environ: Mapping[str, str], say: Say) -> Outcome:
     return outcome
 
 
-def _asked(cluster: Cluster, environ: Mapping[str, str], question: Question, say: Say) -> Report | None:
+def _asked(cluster: Cluster, settings: RolloutSettings, question: Question, say: Say) -> Report | None:
     """Ask; that nobody can be sent to ask, say because the registry is away, must keep nobody from going back."""
     try:
-        rollcheck = bring(build_rollcheck(environ.get("REGISTRY", ""), say), cluster, environ, say)
+        rollcheck = bring(build_rollcheck(settings.registry, say), cluster, settings, say)
         return pods.ask(cluster, rollcheck, {"back": question})["back"]
     except CourseError as error:
         say(f"it could not be asked: {error}")
@@ -189,13 +186,6 @@ def _record(outcome: Outcome, cluster: Cluster, say: Say) -> None:
 def now() -> dt.datetime:
     """Give the time of this computer, in UTC."""
     return dt.datetime.now(dt.UTC)
-
-
-def who(environ: Mapping[str, str]) -> str:
-    """Name who is at it: in a pipeline whoever pushed, or started it again, else the user of this machine."""
-    with suppress(KeyError, OSError):  # a user id that has no name
-        return environ.get("GITHUB_TRIGGERING_ACTOR") or environ.get("GITHUB_ACTOR") or getpass.getuser()
-    return f"user {os.getuid()}"
 
 
 def version_here() -> str:

@@ -6,7 +6,7 @@ Events are gone after an hour and Kubernetes' own revisions after ten; a team as
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from phase2_k8s_cicd.cluster.cluster import APP, Cluster
 from phase2_k8s_cicd.rollout.outcome import Outcome
@@ -55,15 +55,6 @@ def was_rolled_back(outcomes: Sequence[Outcome], version: str) -> bool:
         if each.result == "serving" and each.version == version:
             return False
     return False
-
-
-def run_of(environ: Mapping[str, str]) -> str:
-    """Give the address of the pipeline's run (RUN_URL where it is not GitHub's), or nothing when a person typed it."""
-    if url := environ.get("RUN_URL"):
-        return url
-    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-    server, repository, run = (environ.get(name, "") for name in names)
-    return f"{server}/{repository}/actions/runs/{run}" if run else ""
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

@@ -11,7 +11,7 @@ from phase2_k8s_cicd.cluster.cluster import APP, CANDIDATE, Cluster, Object, ima
 from phase2_k8s_cicd.errors import RolloutError, ToolError
 from phase2_k8s_cicd.rollout import probe_pods as pods
 from phase2_k8s_cicd.rollout.probe import Question, Report, Watch
-from phase2_k8s_cicd.rollout.rollout import Say
+from phase2_k8s_cicd.tools import Say
 
 COMPONENT = "app.kubernetes.io/component"
 REVISION = "deployment.kubernetes.io/revision"

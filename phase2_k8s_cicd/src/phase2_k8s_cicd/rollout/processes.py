@@ -29,8 +29,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from phase2_k8s_cicd.errors import RolloutError
 from phase2_k8s_cicd.rollout.probe import Question, Report, report_in
-from phase2_k8s_cicd.rollout.rollout import Say
-from phase2_k8s_cicd.tools import ROOT, run
+from phase2_k8s_cicd.tools import ROOT, Say, inherited, run
 
 HOST = "127.0.0.1"
 REPLICAS = ("a", "b")
@@ -252,6 +251,6 @@ def _pid_file(local: Local, replica: str) -> Path:
 
 
 def _serve(port: int, version: str, log: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    settings = {"HOUSE_HOST": HOST, "HOUSE_SERVICE_VERSION": version, "HOUSE_DRAIN_SECONDS": DRAIN_SECONDS}
+    environ = inherited(HOUSE_HOST=HOST, HOUSE_SERVICE_VERSION=version, HOUSE_DRAIN_SECONDS=DRAIN_SECONDS)
     command = [sys.executable, "-m", "phase2_k8s_cicd", "serve", f"--port={port}"]
-    return subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log)  # noqa: S603 - our own command
+    return subprocess.Popen(command, env=environ, stdout=log, stderr=log)  # noqa: S603 - our own command

@@ -8,7 +8,7 @@ Only then is the old one replaced, while somebody keeps asking; what is lost the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Protocol
 
@@ -19,10 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from phase2_k8s_cicd.errors import RolloutError
 from phase2_k8s_cicd.rollout.probe import Question, Report, Watch
 from phase2_k8s_cicd.rollout.reference_houses import HOUSES
-from phase2_k8s_cicd.tools import undisturbed
-
-Say = Callable[[str], None]
-
+from phase2_k8s_cicd.tools import Say, undisturbed
 
 # A pod that was told to go may answer on for five seconds, which is in the manifests.
 ALONE_SECONDS = 2

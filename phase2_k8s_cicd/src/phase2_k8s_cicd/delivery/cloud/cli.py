@@ -16,11 +16,13 @@ from typing import Any
 
 import click
 from phase1_docker_api.cli import Verbs
+from phase1_docker_api.settings import load_settings
 
 from phase2_k8s_cicd.delivery.cloud.costs import costs_of, read_prices, table
 from phase2_k8s_cicd.delivery.cloud.remains import Account, what_is_left
-from phase2_k8s_cicd.delivery.cloud.terraform import AlreadyThereError, Terraform, resources_of
-from phase2_k8s_cicd.errors import ToolError
+from phase2_k8s_cicd.delivery.cloud.terraform import Terraform, resources_of
+from phase2_k8s_cicd.errors import AlreadyThereError, ToolError
+from phase2_k8s_cicd.settings import CloudSettings
 from phase2_k8s_cicd.tools import ROOT
 
 DAYS = 2  # that a stack is meant to live, unless it is told otherwise
@@ -34,25 +36,23 @@ def cli() -> None:
     """
 
 
-profile_option = click.option(
-    "--profile", envvar="PROFILE", default="learner", show_default=True, help="Which *.tfvars."
-)
+# What an option does not say, the environment says: see CloudSettings.
+profile_option = click.option("--profile", help="Which *.tfvars.  [env: PROFILE; default: learner]")
 folder_option = click.option(
     "--folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=ROOT / "infra" / "aws",
     help="Where the Terraform is.",
 )
-# A name of its own: a YES=1 that is exported for rollouts must not answer what costs, or deletes all.
-yes_option = click.option("--yes", is_flag=True, envvar="CLOUD_YES", help="Do not ask.")
-owner_option = click.option("--owner", envvar="OWNER", help="Tag: who answers for it.  [default: your user's name]")
+yes_option = click.option("--yes", is_flag=True, default=None, help="Do not ask.  [env: CLOUD_YES]")
+owner_option = click.option("--owner", help="Tag: who answers for it.  [env: OWNER; default: your user's name]")
 expires_option = click.option(
-    "--expires", envvar="EXPIRES", help=f"Tag: after this day it may be deleted.  [default: in {DAYS} days]"
+    "--expires", help=f"Tag: after this day it may be deleted.  [env: EXPIRES; default: in {DAYS} days]"
 )
 api_option = click.option(
-    "--api-cidrs", envvar="API_CIDRS", help="Who reaches the cluster's API: 203.0.113.7/32,… or `world` or `none`."
+    "--api-cidrs", help="Who reaches the cluster's API: 203.0.113.7/32,… or `world` or `none`.  [env: API_CIDRS]"
 )
-github_option = click.option("--github", envvar="GITHUB", help="OWNER/NAME of the repository that deploys, or `none`.")
+github_option = click.option("--github", help="OWNER/NAME of the repository that deploys, or `none`.  [env: GITHUB]")
 
 
 @cli.command()
@@ -62,9 +62,10 @@ github_option = click.option("--github", envvar="GITHUB", help="OWNER/NAME of th
 @expires_option
 @api_option
 @github_option
-def plan(profile: str, folder: Path, **given: str | None) -> None:
+def plan(folder: Path, **given: Any) -> None:
     """Say what would be made or changed, and what that costs; nothing is."""
-    _planned(Terraform(folder, profile), given)
+    settings = _settings(given)
+    _planned(Terraform(folder, settings.profile), settings)
 
 
 @cli.command()
@@ -75,18 +76,19 @@ def plan(profile: str, folder: Path, **given: str | None) -> None:
 @api_option
 @github_option
 @yes_option
-def up(profile: str, folder: Path, yes: bool, **given: str | None) -> None:
+def up(folder: Path, **given: Any) -> None:
     """Make it, or bring it up to date; run it again if it was stopped halfway."""
-    _refuse_without_a_yes(yes)
-    terraform = Terraform(folder, profile)
-    if _planned(terraform, given):
-        if not yes:
+    settings = _settings(given)
+    _refuse_without_a_yes(settings)
+    terraform = Terraform(folder, settings.profile)
+    if _planned(terraform, settings):
+        if not settings.yes:
             click.confirm("Do it, at this price?", abort=True)
         try:
             _apply(terraform)
         except AlreadyThereError as error:
-            _adopt(terraform, error, given)
-            terraform.plan(_answers(terraform, given))
+            _adopt(terraform, error, settings)
+            terraform.plan(_answers(terraform, settings))
             _apply(terraform)
     outputs = terraform.outputs()
     name, region, registry = outputs["cluster_name"], outputs["region"], outputs["registry"]
@@ -121,18 +123,19 @@ def up(profile: str, folder: Path, yes: bool, **given: str | None) -> None:
 @profile_option
 @folder_option
 @yes_option
-def down(profile: str, folder: Path, yes: bool) -> None:
+def down(folder: Path, **given: Any) -> None:
     """Delete all of it; run it again if it was stopped halfway."""
-    _refuse_without_a_yes(yes)
-    terraform = Terraform(folder, profile)
+    settings = _settings(given)
+    _refuse_without_a_yes(settings)
+    terraform = Terraform(folder, settings.profile)
     account = _say_where(terraform)
     terraform.prepare()
     if terraform.is_empty():
-        click.echo(f"✓ the state of {profile} knows of nothing; whether AWS agrees:  make cloud-check")
+        click.echo(f"✓ the state of {settings.profile} knows of nothing; whether AWS agrees:  make cloud-check")
         return
     _refuse_elsewhere(terraform, account)
-    _show_changes(terraform.plan(_answers(terraform, {}), destroy=True))
-    if not yes:
+    _show_changes(terraform.plan(_answers(terraform, None), destroy=True))
+    if not settings.yes:
         click.confirm("Delete all of this?", abort=True)
     _apply(terraform)
     click.echo(f"✓ {terraform.setting('name')} is deleted; that nothing is left shows:  make cloud-check")
@@ -141,9 +144,9 @@ def down(profile: str, folder: Path, yes: bool) -> None:
 @cli.command()
 @profile_option
 @folder_option
-def check(profile: str, folder: Path) -> None:
+def check(folder: Path, **given: Any) -> None:
     """Ask AWS whether anything of it is left, whatever the state says; 1 when something is."""
-    terraform = Terraform(folder, profile)
+    terraform = Terraform(folder, _settings(given).profile)
     account = _say_where(terraform)
     stack = terraform.setting("name")
     left = what_is_left(stack, account)
@@ -163,8 +166,13 @@ def check(profile: str, folder: Path) -> None:
     click.echo(f"✓ nothing of {stack} is left in {account.region}")
 
 
-def _refuse_without_a_yes(yes: bool) -> None:
-    if not yes and not sys.stdin.isatty():
+def _settings(given: Mapping[str, Any]) -> CloudSettings:
+    """Read settings from the options that were given, else from the environment."""
+    return load_settings(CloudSettings, **{name: value for name, value in given.items() if value is not None})
+
+
+def _refuse_without_a_yes(settings: CloudSettings) -> None:
+    if not settings.yes and not sys.stdin.isatty():
         raise click.ClickException(
             "there is nobody to ask here: look at  make cloud-plan  and say CLOUD_YES=1 if you mean it"
         )
@@ -188,12 +196,12 @@ def _refuse_elsewhere(terraform: Terraform, account: Account) -> None:
             )
 
 
-def _planned(terraform: Terraform, given: Mapping[str, str | None]) -> bool:
+def _planned(terraform: Terraform, settings: CloudSettings) -> bool:
     """Show what would change and what it then costs; say whether anything would."""
     account = _say_where(terraform)
     terraform.prepare()
     _refuse_elsewhere(terraform, account)
-    answers = _answers(terraform, given)
+    answers = _answers(terraform, settings)
     click.echo(
         f"• owner {answers['owner']}, expires {answers['expires']}, the cluster's API is open to {_who(answers)}"
     )
@@ -211,7 +219,7 @@ def _who(answers: Mapping[str, Any]) -> str:
     return ", ".join(answers["api_cidrs"]) or "its own network only (API_CIDRS=…/32 to reach it from here)"
 
 
-def _answers(terraform: Terraform, given: Mapping[str, str | None]) -> dict[str, Any]:
+def _answers(terraform: Terraform, settings: CloudSettings | None) -> dict[str, Any]:
     """Answer as now told, else as when it was made, else by default: a second run then changes nothing by itself."""
     answers: dict[str, Any] = {
         "owner": re.sub(r"[^A-Za-z0-9._+@-]", "-", getpass.getuser()),
@@ -220,11 +228,13 @@ def _answers(terraform: Terraform, given: Mapping[str, str | None]) -> dict[str,
         "api_open_to_the_world": False,
         "github_repository": None,
     } | terraform.outputs().get("answers", {})
-    answers |= {name: given[name] for name in ("owner", "expires") if given.get(name)}
-    if cidrs := given.get("api_cidrs"):
+    if settings is None:
+        return answers
+    answers |= {name: value for name in ("owner", "expires") if (value := getattr(settings, name))}
+    if cidrs := settings.api_cidrs:
         answers["api_open_to_the_world"] = cidrs == "world"
         answers["api_cidrs"] = [] if cidrs in ("world", "none") else [cidr.strip() for cidr in cidrs.split(",")]
-    if repository := given.get("github"):
+    if repository := settings.github:
         answers["github_repository"] = None if repository == "none" else repository
     return answers
 
@@ -256,14 +266,14 @@ def _show_infracost(terraform: Terraform, planned: Mapping[str, Any]) -> None:
     subprocess.run(["infracost", "breakdown", f"--path={path}"], check=False)  # noqa: S603, S607 - from the PATH
 
 
-def _adopt(terraform: Terraform, error: AlreadyThereError, given: Mapping[str, str | None]) -> None:
+def _adopt(terraform: Terraform, error: AlreadyThereError, settings: CloudSettings) -> None:
     """Take what a run that was stopped has made into the state.
 
     Raises:
         AlreadyThereError: it is not this stack's.
 
     """
-    answers, account = _answers(terraform, given), Account(terraform.setting("region"))
+    answers, account = _answers(terraform, settings), Account(terraform.setting("region"))
     planned = terraform.plan(answers)["planned_values"]["root_module"]
     wanted = {each["address"]: each for each in resources_of(planned)}
     for address in error.addresses:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
-from phase2_k8s_cicd.errors import ToolError
+from phase2_k8s_cicd.errors import MissingToolError, ToolError
 from phase2_k8s_cicd.tools import run
 
 ARNS = "ResourceTagMappingList[].ResourceARN"
@@ -69,17 +69,15 @@ class Account:
         """Name whom AWS takes us for.
 
         Raises:
-            ToolError: there is no AWS CLI, or AWS does not know us.
+            MissingToolError: there is no AWS CLI.
+            ToolError: AWS does not know us.
 
         """
         try:
             return str(self.ask("sts get-caller-identity", "Arn"))
+        except MissingToolError:
+            raise
         except ToolError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                raise ToolError(
-                    "there is no aws on the PATH; install the AWS CLI: "
-                    "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
-                ) from error
             raise ToolError(f"AWS does not know you; first:  aws sso login   or   aws configure\n{error}") from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -16,8 +15,8 @@ from typing import Any
 
 from phase1_docker_api.errors import CourseError
 
-from phase2_k8s_cicd.errors import ToolError
-from phase2_k8s_cicd.tools import run
+from phase2_k8s_cicd.errors import AlreadyThereError, MissingToolError, ToolError
+from phase2_k8s_cicd.tools import inherited, run
 
 # What a failure says, and what helps.
 CURES = {
@@ -47,14 +46,6 @@ THERE = re.compile(
 )
 
 
-class AlreadyThereError(ToolError):
-    """Some of what was to be made is there already, and the state does not know it."""
-
-    def __init__(self, message: str, addresses: list[str]) -> None:
-        super().__init__(message)
-        self.addresses = addresses
-
-
 class Terraform:
     """Terraform in one folder, for one of its profiles; each profile has a state of its own, in its own workspace."""
 
@@ -79,11 +70,12 @@ class Terraform:
         """Fetch the provider, and choose the profile's state.
 
         Raises:
-            ToolError: Terraform is missing or too old, or the provider cannot be fetched.
+            MissingToolError: there is no Terraform.
+            ToolError: it is too old, or the provider cannot be fetched.
 
         """
         if shutil.which("terraform") is None:
-            raise ToolError(
+            raise MissingToolError(
                 "there is no terraform on the PATH; install 1.11 or newer: "
                 "https://developer.hashicorp.com/terraform/install"
             )
@@ -144,7 +136,7 @@ class Terraform:
         last: deque[str] = deque(maxlen=400)
         process = subprocess.Popen(  # noqa: S603 - terraform, from the PATH
             words,
-            env=os.environ | {"TF_IN_AUTOMATION": "1"},
+            env=inherited(TF_IN_AUTOMATION="1"),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
