@@ -123,10 +123,10 @@ func TestTheReportHasTheNamesThatScriptsRelyOn(t *testing.T) {
 	var fields map[string]any
 	err := json.Unmarshal([]byte(lines[len(lines)-1]), &fields)
 
-	if err != nil || len(fields) != 12 {
+	if err != nil || len(fields) != 13 {
 		t.Fatalf("%v: %d fields in %s", err, len(fields), lines[len(lines)-1])
 	}
-	for _, name := range strings.Fields("url started_at seconds requests ok lost p50_ms p99_ms max_ms versions lost_by_kind losses") {
+	for _, name := range strings.Fields("url started_at seconds requests ok lost not_asked p50_ms p99_ms max_ms versions lost_by_kind losses") {
 		if fields[name] == nil {
 			t.Errorf("%s is missing or null", name)
 		}

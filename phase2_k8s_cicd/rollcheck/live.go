@@ -91,6 +91,9 @@ func (l *live) end() {
 func progressLine(now, every time.Duration, t *tally) string {
 	r := t.takeRecent()
 	line := fmt.Sprintf("%5.0f s   %.0f/s   %d ok   %d lost", now.Seconds(), float64(r.requests)/every.Seconds(), t.ok, t.lost)
+	if t.notAsked > 0 {
+		line += fmt.Sprintf("   %d not asked", t.notAsked)
+	}
 	if r.latencies.count == 0 {
 		return line + "   no good answer"
 	}

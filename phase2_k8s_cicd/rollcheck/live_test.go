@@ -32,6 +32,30 @@ func TestTheProgressLineSaysHowItGoes(t *testing.T) {
 	}
 }
 
+func TestWhatWasNotAskedIsCountedApart(t *testing.T) {
+	tally := newTally()
+	tally.add(good(0, "v1"))
+	first, second := tally.add(outcome{unasked: true}), tally.add(outcome{unasked: true})
+
+	r := tally.report("http://house")
+	line := progressLine(time.Second, time.Second, tally)
+	var summary bytes.Buffer
+	r.writeSummary(&summary)
+
+	if r.Requests != 1 || r.Lost != 0 || r.NotAsked != 2 || len(r.LostByKind) != 0 {
+		t.Errorf("report %+v", r)
+	}
+	if !strings.HasPrefix(line, "    1 s   1/s   1 ok   0 lost   2 not asked   p50") {
+		t.Errorf("%q", line)
+	}
+	if s := summary.String(); !strings.Contains(s, "✓ nothing lost: 1 requests") || !strings.Contains(s, "2 more were not sent: 1000 were under way") {
+		t.Errorf("%q", s)
+	}
+	if !strings.Contains(first, "not sent: 1000 were under way") || second != "" {
+		t.Errorf("%q, %q", first, second)
+	}
+}
+
 func TestTheNextProgressLineForgetsTheOneBeforeButNotTheSums(t *testing.T) {
 	tally := newTally()
 	tally.add(good(0, "v1"))

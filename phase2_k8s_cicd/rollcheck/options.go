@@ -21,6 +21,9 @@ const (
 	maxInFlight = 1000
 )
 
+// predictPath is where the service prices one house; the shape of its answers is known.
+const predictPath = "/predict"
+
 // errVersion says that the user asked for the version and nothing else.
 var errVersion = errors.New("version requested")
 
@@ -32,6 +35,7 @@ type options struct {
 	requests   int           // 0: no limit
 	fresh      float64       // share of requests on a connection of their own
 	houses     []house
+	path       string // below url, where houses are POSTed
 	expect     expectation
 	timeout    time.Duration
 	reportPath string
@@ -65,9 +69,10 @@ func parseOptions(args []string, stdin io.Reader) (options, error) {
 	}
 
 	var err error
-	if o.url, err = baseURL(flags.Arg(0)); err != nil {
+	if o.url, err = baseURL(flags.Arg(0), o.path); err != nil {
 		return o, err
 	}
+	o.expect.anyShape = o.path != predictPath
 	if versions != "" {
 		o.expect.versions = strings.Split(versions, ",")
 	}
@@ -87,6 +92,7 @@ func newFlagSet(o *options, housesPath, versions *string) *flag.FlagSet {
 	flags.IntVar(&o.requests, "requests", 0, "stop after this `number`; 0: no limit")
 	flags.Float64Var(&o.fresh, "fresh", 0.5, "`share` of requests on a connection of their own; the others keep theirs alive")
 	flags.StringVar(housesPath, "houses", "", "JSON `file` of houses to ask for; - is stdin; default: a few built-in ones")
+	flags.StringVar(&o.path, "path", predictPath, "`path` to POST to; of another than /predict, JSON without a price is a good answer too")
 	flags.Float64Var(&o.expect.tolerance, "tolerance", 0.0001, "how far a price may be from the file's, as a `share` of it")
 	flags.Float64Var(&o.expect.minUSD, "price-min", 10_000, "lowest credible price, in `USD`")
 	flags.Float64Var(&o.expect.maxUSD, "price-max", 20_000_000, "highest credible price, in `USD`")
@@ -112,6 +118,8 @@ func (o options) validate() error {
 		return fmt.Errorf("-tolerance %v: give 0 or more, for example 0.0001 for a hundredth of a percent", o.expect.tolerance)
 	case !(o.expect.minUSD <= o.expect.maxUSD):
 		return fmt.Errorf("-price-min %v is above -price-max %v: no price could pass", o.expect.minUSD, o.expect.maxUSD)
+	case !strings.HasPrefix(o.path, "/") || strings.ContainsAny(o.path, "?# "):
+		return fmt.Errorf("-path %q: give a path that begins with /, for example /predict", o.path)
 	case o.timeout <= 0 || o.timeout > maxTimeout:
 		return fmt.Errorf("-timeout %v: give more than 0 and up to 1m, for example 5s", o.timeout)
 	}
@@ -119,15 +127,15 @@ func (o options) validate() error {
 }
 
 // baseURL checks the address of the service and takes the slash from its end.
-func baseURL(text string) (string, error) {
+func baseURL(text, path string) (string, error) {
 	parsed, err := url.Parse(text)
 	switch {
 	case err != nil || (parsed.Scheme != "http" && parsed.Scheme != "https") || parsed.Host == "":
 		return "", fmt.Errorf("%q is not the address of a service; it looks like http://house-price-api:5000", text)
 	case parsed.User != nil:
 		return "", errors.New("leave user and password out of the URL: it is written to the report")
-	case parsed.RawQuery != "" || parsed.Fragment != "" || strings.HasSuffix(parsed.Path, "/predict"):
-		return "", fmt.Errorf("%q: give the base of the service alone; /predict is added to it", text)
+	case parsed.RawQuery != "" || parsed.Fragment != "" || strings.HasSuffix(parsed.Path, path):
+		return "", fmt.Errorf("%q: give the base of the service alone; %s is added to it", text, path)
 	}
 	return strings.TrimRight(text, "/"), nil
 }
@@ -137,7 +145,7 @@ func helpText() string {
 	var text bytes.Buffer
 	fmt.Fprint(&text, `usage: rollcheck [flags] URL
 
-Keeps asking URL/predict for prices and counts what got lost, above all while the
+Keeps asking URL/predict (or -path) for prices and counts what got lost, above all while the
 service is replaced. It never asks twice for the same answer.
 
   rollcheck -duration 2m -versions v1,v2 http://house-price-api
@@ -153,7 +161,8 @@ service is replaced. It never asks twice for the same answer.
     	print the version and end
 
 The load is bounded by design: at most 2000 requests a second for at most 24h, with
-1000 under way. One that could not be sent for that is lost too, as "overrun".
+1000 under way. One that could not be sent for that is counted as not asked, and not
+as lost: the service never saw it.
 
 exit codes: 0 nothing lost; 1 something lost, or nothing sent; 2 wrong usage, or a
 report that cannot be written

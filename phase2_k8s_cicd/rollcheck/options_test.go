@@ -30,6 +30,9 @@ func TestWrongUsageIsOneLineThatHelps(t *testing.T) {
 		{"-price-min 9 -price-max 8 " + url, "no price could pass"},
 		{"-timeout 0 " + url, "for example 5s"},
 		{"-timeout 2m " + url, "up to 1m"},
+		{"-path predict " + url, "begins with /"},
+		{"-path /v1?x=1 " + url, "begins with /"},
+		{"-path /v1/house:predict http://house/v1/house:predict", "/v1/house:predict is added"},
 		{"-houses no-such-file " + url, "no-such-file"},
 		{"-report no-such-folder/report.json " + url, "no-such-folder"},
 		{"house-price-api", "looks like http://"},
@@ -64,8 +67,8 @@ func TestHelpNamesEveryFlagAndTheBounds(t *testing.T) {
 	if code != exitNothingLost || stderr.Len() > 0 {
 		t.Errorf("exit %d: %s", code, stderr.String())
 	}
-	for _, word := range strings.Fields("-rate -duration -requests -fresh -houses -tolerance -price-min -price-max -versions" +
-		" -timeout -report -quiet -version 2000 24h 1000 overrun") {
+	for _, word := range strings.Fields("-rate -duration -requests -fresh -houses -path -tolerance -price-min -price-max -versions" +
+		" -timeout -report -quiet -version 2000 24h 1000") {
 		if !strings.Contains(stdout.String(), word) {
 			t.Errorf("the help does not name %s", word)
 		}
@@ -86,7 +89,7 @@ func TestTheDefaultsAreThoseOfTheDocument(t *testing.T) {
 	o, err := parseOptions([]string{"http://house-price-api/"}, nil)
 
 	if err != nil || o.url != "http://house-price-api" || o.rate != 50 || o.duration != time.Minute || o.requests != 0 ||
-		o.fresh != 0.5 || o.timeout != 5*time.Second || o.quiet || o.expect.tolerance != 0.0001 ||
+		o.fresh != 0.5 || o.timeout != 5*time.Second || o.quiet || o.path != "/predict" || o.expect.anyShape || o.expect.tolerance != 0.0001 ||
 		o.expect.minUSD != 10_000 || o.expect.maxUSD != 20_000_000 || o.expect.versions != nil {
 		t.Errorf("%v: %+v", err, o)
 	}

@@ -29,6 +29,7 @@ type outcome struct {
 	version string        // that answered; empty if none did
 	fresh   bool          // it had a connection of its own
 	loss    *loss         // nil: a good answer
+	unasked bool          // not sent, since too many were under way: nothing is known of the service
 }
 
 // prober asks for prices. Each of its two transports is an interface, so that a test can put another in its place.
@@ -52,7 +53,7 @@ func newProber(o options) *prober {
 	}
 	fresh := kept.Clone()
 	fresh.DisableKeepAlives = true
-	return &prober{url: o.url + "/predict", expect: o.expect, timeout: o.timeout, kept: kept, fresh: fresh}
+	return &prober{url: o.url + o.path, expect: o.expect, timeout: o.timeout, kept: kept, fresh: fresh}
 }
 
 // ask sends one request and judges the answer. The time counts from when the request was due, not from when it was
@@ -113,13 +114,13 @@ func (p *prober) judge(response *http.Response, body []byte, h house) (version s
 		return version, &loss{fmt.Sprintf("status %d", response.StatusCode), printable(string(body))}
 	}
 	a, err := parseAnswer(body)
-	if err != nil {
+	if err != nil && !p.expect.admits(a, body) {
 		return version, &loss{kindBody, printable(err.Error())}
 	}
 	if version == "" {
 		version = printable(a.ModelVersion)
 	}
-	if err := p.expect.checkVersion(version); err != nil {
+	if err := p.expect.checkVersion(version); err != nil || a.PriceUSD == nil {
 		return version, err
 	}
 	return version, p.expect.checkPrice(*a.PriceUSD, h.PriceUSD)

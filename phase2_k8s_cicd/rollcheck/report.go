@@ -22,6 +22,7 @@ type report struct {
 	Requests   int                      `json:"requests"`
 	OK         int                      `json:"ok"`
 	Lost       int                      `json:"lost"`
+	NotAsked   int                      `json:"not_asked"`
 	P50MS      float64                  `json:"p50_ms"`
 	P99MS      float64                  `json:"p99_ms"`
 	MaxMS      float64                  `json:"max_ms"`
@@ -57,6 +58,7 @@ func (t *tally) report(url string) report {
 		Requests:   t.ok + t.lost,
 		OK:         t.ok,
 		Lost:       t.lost,
+		NotAsked:   t.notAsked,
 		P50MS:      milliseconds(t.latencies.quantile(0.5)),
 		P99MS:      milliseconds(t.latencies.quantile(0.99)),
 		MaxMS:      milliseconds(t.latencies.max),
@@ -89,6 +91,10 @@ func (r report) writeSummary(w io.Writer) {
 		fmt.Fprintf(w, "✓ nothing lost: %d requests in %.1f s\n", r.Requests, r.Seconds)
 	default:
 		fmt.Fprintf(w, "✗ %d of %d requests lost in %.1f s\n", r.Lost, r.Requests, r.Seconds)
+	}
+	if r.NotAsked > 0 {
+		fmt.Fprintf(w, "  %d more were not sent: %d were under way; the service is too slow, or this computer too busy\n",
+			r.NotAsked, maxInFlight)
 	}
 	if r.OK > 0 {
 		fmt.Fprintf(w, "  latency   p50 %.1f ms   p99 %.1f ms   max %.1f ms\n", r.P50MS, r.P99MS, r.MaxMS)

@@ -47,25 +47,13 @@ func TestADurationHoldsAsManyRequestsAsTheRateSays(t *testing.T) {
 	}
 }
 
-func TestTheFreshShareHasConnectionsOfItsOwn(t *testing.T) {
-	tests := []struct {
-		fresh    string
-		min, max int64
-	}{
-		{"1", 100, 100},
-		{"0", 1, 60}, // more than one only if answers overlap
-		{"0.5", 25, 95},
-	}
-	for _, test := range tests {
-		t.Run(test.fresh, func(t *testing.T) {
-			url, connections := serve(t, saying(200, goodBody))
+func TestARequestThatIsFreshHasAConnectionOfItsOwn(t *testing.T) {
+	url, connections := serve(t, saying(200, goodBody))
 
-			check(t, "-rate", "200", "-requests", "100", "-fresh", test.fresh, url)
+	check(t, "-rate", "200", "-requests", "100", "-fresh", "1", url)
 
-			if n := connections.Load(); n < test.min || n > test.max {
-				t.Errorf("%d connections for 100 requests", n)
-			}
-		})
+	if n := connections.Load(); n != 100 {
+		t.Errorf("%d connections for 100 requests", n)
 	}
 }
 
@@ -249,6 +237,51 @@ func TestAPriceIsComparedWithTheOneInTheFile(t *testing.T) {
 				t.Errorf("lost %v: %+v", r.LostByKind, r.Losses)
 			}
 		})
+	}
+}
+
+func TestAnotherPathIsAskedAndItsAnswerNeedsNoPrice(t *testing.T) {
+	const answer = `{"predictions":[444343.1]}`
+	tests := []struct {
+		name    string
+		handler http.HandlerFunc
+		kind    string // empty: nothing is lost
+	}{
+		{"JSON of another shape", saying(200, answer), ""},
+		{"JSON that is no object", saying(200, "[444343.1]"), ""},
+		{"an answer of /predict", saying(200, goodBody), ""},
+		{"an answer of /predict with a price that is not credible", saying(200, strings.Replace(goodBody, "444343.1", "1e9", 1)), "body"},
+		{"no JSON", saying(200, "<html>"), "body"},
+		{"another status", saying(503, answer), "status 503"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/v1/models/house:predict" {
+					t.Errorf("asked %s", r.URL.Path)
+				}
+				test.handler(w, r)
+			})
+
+			_, r, _ := check(t, "-requests", "2", "-path", "/v1/models/house:predict", url)
+
+			if lost := min(1, len(test.kind)) * 2; r.Lost != lost || r.LostByKind[test.kind] != lost {
+				t.Errorf("lost %v: %+v", r.LostByKind, r.Losses)
+			}
+		})
+	}
+}
+
+func TestOnAnotherPathTheVersionIsCheckedToo(t *testing.T) {
+	url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Service-Version", "v3")
+		saying(200, "{}")(w, r)
+	})
+
+	_, r, _ := check(t, "-requests", "2", "-path", "/other", "-versions", "v1,v2", url)
+
+	if r.LostByKind[kindVersion] != 2 {
+		t.Errorf("lost %v", r.LostByKind)
 	}
 }
 

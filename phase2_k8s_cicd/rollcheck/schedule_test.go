@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -27,7 +28,7 @@ func ok() *http.Response {
 func testOptions() options {
 	houses := []house{{Fields: json.RawMessage(`{"n":0}`)}, {Fields: json.RawMessage(`{"n":1}`)}, {Fields: json.RawMessage(`{"n":2}`)}}
 	return options{
-		url: "http://house", rate: maxRate, duration: time.Minute, timeout: time.Minute, houses: houses,
+		url: "http://house", path: "/predict", rate: maxRate, duration: time.Minute, timeout: time.Minute, houses: houses,
 		expect: expectation{maxUSD: 1e9},
 	}
 }
@@ -39,7 +40,7 @@ func proberWith(o options, kept transport) *prober {
 	return p
 }
 
-func TestWhatDoesNotFitIsLostAsOverrun(t *testing.T) {
+func TestWhatDoesNotFitIsNotAskedAndNotLost(t *testing.T) {
 	release := make(chan struct{})
 	o := testOptions()
 	o.requests = maxInFlight + 200
@@ -48,14 +49,14 @@ func TestWhatDoesNotFitIsLostAsOverrun(t *testing.T) {
 	go askOnSchedule(t.Context(), o, p, time.Now(), outcomes)
 
 	for range 200 {
-		if o := <-outcomes; o.loss == nil || o.loss.kind != kindOverrun {
+		if o := <-outcomes; !o.unasked || o.loss != nil {
 			t.Fatalf("%+v", o)
 		}
 	}
 	close(release)
 	for range maxInFlight {
-		if o := <-outcomes; o.loss != nil {
-			t.Fatal(o.loss)
+		if o := <-outcomes; o.loss != nil || o.unasked {
+			t.Fatalf("%+v", o)
 		}
 	}
 }
@@ -70,6 +71,30 @@ func TestARequestThatIsAnsweredMakesRoomForAnother(t *testing.T) {
 	for range o.requests {
 		if o := <-outcomes; o.loss != nil {
 			t.Fatal(o.loss)
+		}
+	}
+}
+
+func TestTheFreshShareLeavesTheKeptConnectionsAlone(t *testing.T) {
+	tests := []struct {
+		fresh    float64
+		min, max int64 // of 200 requests; with .5, one run in a million is outside
+	}{
+		{0, 200, 200},
+		{0.5, 65, 135},
+		{1, 0, 0},
+	}
+	for _, test := range tests {
+		var kept atomic.Int64
+		o := testOptions()
+		o.requests, o.fresh = 200, test.fresh
+		p := proberWith(o, func(*http.Request) (*http.Response, error) { kept.Add(1); return ok(), nil })
+		p.fresh = transport(func(*http.Request) (*http.Response, error) { return ok(), nil })
+
+		askOnSchedule(t.Context(), o, p, time.Now(), make(chan outcome, o.requests))
+
+		if n := kept.Load(); n < test.min || n > test.max {
+			t.Errorf("-fresh %v: %d of 200 on kept connections", test.fresh, n)
 		}
 	}
 }

@@ -21,6 +21,7 @@ const (
 type tally struct {
 	started    time.Time
 	ok, lost   int
+	notAsked   int // apart from what was lost: the service never saw these
 	latencies  latencies
 	versions   map[string]*versionTally
 	names      []string // the versions in the order in which they came
@@ -56,11 +57,22 @@ func newTally() *tally {
 
 // add counts one outcome and returns what is new about it for somebody who watches; mostly that is "".
 func (t *tally) add(o outcome) (event string) {
+	if o.unasked {
+		return t.addUnasked()
+	}
 	t.recent.requests++
 	if o.loss != nil {
 		return t.addLoss(o)
 	}
 	return t.addGood(o)
+}
+
+func (t *tally) addUnasked() (event string) {
+	t.notAsked++
+	if t.notAsked > 1 {
+		return ""
+	}
+	return fmt.Sprintf("first request that was not sent: %d were under way", maxInFlight)
 }
 
 func (t *tally) addLoss(o outcome) (event string) {

@@ -51,6 +51,7 @@ class Report(BaseModel):
     requests: int
     ok: int
     lost: int
+    not_asked: int = 0  # rollcheck itself could not send these; the service never saw them
     p50_ms: float
     p99_ms: float
     max_ms: float
