@@ -19,9 +19,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from phase1_docker_api.service.launch import free_port
-from phase2_k8s_cicd.cluster.cluster import APP, Cluster, current_cluster, version_of
+from phase2_k8s_cicd.cluster.cluster import Cluster, current_cluster, version_of
 from phase2_k8s_cicd.cluster.images import bring, build_rollcheck, extract_model
-from phase2_k8s_cicd.cluster.lease import LEASE
+from phase2_k8s_cicd.cluster.workload import HOUSE_PRICE_API
 from phase2_k8s_cicd.rollout.history import read
 from phase2_k8s_cicd.rollout.probe import Question
 from phase2_k8s_cicd.rollout.probe_pods import watching
@@ -29,6 +29,7 @@ from phase2_k8s_cicd.rollout.reference_houses import expectations, fixed_houses
 from phase2_k8s_cicd.settings import ImageSettings
 from phase2_k8s_cicd.tools import ROOT
 
+APP, LEASE = HOUSE_PRICE_API.name, HOUSE_PRICE_API.lease
 pytestmark = pytest.mark.rehearsal
 
 RATE = 50

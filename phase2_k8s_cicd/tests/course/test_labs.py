@@ -15,8 +15,9 @@ import pytest
 from click.testing import CliRunner
 from phase1_docker_api.settings import load_settings
 from phase2_k8s_cicd.cli import cli
-from phase2_k8s_cicd.cluster.cluster import APP, Cluster, current_cluster, render
+from phase2_k8s_cicd.cluster.cluster import Cluster, current_cluster, render
 from phase2_k8s_cicd.cluster.images import bring, build_service
+from phase2_k8s_cicd.cluster.workload import HOUSE_PRICE_API
 from phase2_k8s_cicd.course.check import check_cluster
 from phase2_k8s_cicd.course.labs import LABS, run_lab
 from phase2_k8s_cicd.errors import ClusterError
@@ -24,6 +25,8 @@ from phase2_k8s_cicd.rollout.deploy import version_here
 from phase2_k8s_cicd.rollout.kubernetes import make_ready, wait_until_rolled
 from phase2_k8s_cicd.settings import ImageSettings, RolloutSettings
 from phase2_k8s_cicd.tools import ROOT
+
+APP = HOUSE_PRICE_API.name
 
 
 def test_the_labs_of_the_code_are_those_of_the_command_and_of_the_makefile() -> None:

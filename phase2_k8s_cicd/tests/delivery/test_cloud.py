@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import yaml
 from phase1_docker_api.errors import CourseError
-from phase2_k8s_cicd.cluster.cluster import NAMESPACES
+from phase2_k8s_cicd.cluster.workload import HOUSE_PRICE_API
 from phase2_k8s_cicd.delivery.cloud.costs import costs_of, read_prices, table
 from phase2_k8s_cicd.delivery.cloud.terraform import THERE, Terraform
 
+NAMESPACES = HOUSE_PRICE_API.namespaces
 ROOT = Path(__file__).parents[3]
 AWS = ROOT / "infra/aws"
 PRICES = AWS / "prices.csv"

@@ -18,23 +18,26 @@ from typing import Any
 import pytest
 import yaml
 from phase1_docker_api.settings import load_settings
-from phase2_k8s_cicd.cluster.cluster import APP, Cluster, current_cluster, render, version_of
+from phase2_k8s_cicd.cluster.cluster import Cluster, current_cluster, render, version_of
 from phase2_k8s_cicd.cluster.images import bring, build_rollcheck, build_service
+from phase2_k8s_cicd.cluster.workload import HOUSE_PRICE_API
 from phase2_k8s_cicd.errors import ToolError
 from phase2_k8s_cicd.rollout.deploy import version_here
-from phase2_k8s_cicd.rollout.kubernetes import make_ready, mark_as_served, wait_until_rolled
+from phase2_k8s_cicd.rollout.kubernetes import make_ready, wait_until_serving
 from phase2_k8s_cicd.rollout.probe import Question, Watch
 from phase2_k8s_cicd.rollout.probe_pods import watching
 from phase2_k8s_cicd.rollout.reference_houses import expectations, fixed_houses
+from phase2_k8s_cicd.rollout.way_back import mark_as_served
 from phase2_k8s_cicd.settings import ImageSettings
 from phase2_k8s_cicd.tools import ROOT, run
 
 pytestmark = pytest.mark.cluster
 
+APP, LEASE = HOUSE_PRICE_API.name, HOUSE_PRICE_API.lease
 RATE = 200
 FIGURES = ROOT / "reports" / "test-cluster.txt"
 FAULTY = Path(__file__).parent / "faulty"
-SERVICE = "house-price-service"
+SERVICE = HOUSE_PRICE_API.image
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +90,7 @@ def put(cluster: Cluster, image: str, change: Callable[[Any], None] | None = Non
         change(deployment)
         del deployment["metadata"]["resourceVersion"]  # the controller may have written to it meanwhile
         cluster.kubectl("replace", "--filename=-", stdin=json.dumps(deployment))
-    wait_until_rolled(cluster, APP, "api", 180)
+    wait_until_serving(cluster, 180)
     mark_as_served(cluster, version_of(image))
 
 
@@ -99,8 +102,8 @@ def serving(cluster: Cluster, good: tuple[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def asked(cluster: Cluster, rollcheck: str, houses: str, rate: float = RATE) -> Iterator[Watch]:
-    question = Question(f"http://{APP}", rate, 0, houses)
+def asked(cluster: Cluster, rollcheck: str, houses: str, rate: float = RATE, patience_s: float = 5) -> Iterator[Watch]:
+    question = Question(HOUSE_PRICE_API.url, rate, 0, houses, timeout_seconds=patience_s)
     with watching(cluster, rollcheck, question, print, name="rollcheck-test") as watch:
         time.sleep(1)
         yield watch
@@ -353,7 +356,7 @@ def test_two_rollouts_at_once_are_refused(
         stderr=subprocess.DEVNULL,
     )
     try:
-        eventually(lambda: cluster.get("lease", "house-price-rollout") is not None, 60)
+        eventually(lambda: cluster.get("lease", LEASE) is not None, 60)
         second = phase2(tmp_path, "rollout", "--version", version_of(serving))
     finally:
         first.terminate()
@@ -362,7 +365,7 @@ def test_two_rollouts_at_once_are_refused(
     assert second.returncode == 1
     assert "is rolling out here" in second.stderr
     assert cluster.serving() == serving, "the first was told to stop, and left the old version"
-    assert cluster.get("lease", "house-price-rollout") is None
+    assert cluster.get("lease", LEASE) is None
 
 
 def test_an_eviction_leaves_one_pod_serving(cluster: Cluster, rollcheck: str, houses: str, serving: str) -> None:
@@ -445,7 +448,8 @@ def test_under_load_more_pods_come_and_go_again(
     request.addfinalizer(lambda: cluster.delete(f"horizontalpodautoscaler/{APP}"))
     put(cluster, good[0], None, "autoscale")
     eventually(lambda: ready(cluster) == 2, 120)
-    with asked(cluster, rollcheck, houses, rate=1000) as watch:
+    # What a busy machine cannot ask is not asked, and what it asks has time: what is lost then, the service has lost.
+    with asked(cluster, rollcheck, houses, rate=1000, patience_s=30) as watch:
         up_s = eventually(lambda: ready(cluster) > 2, 120)
         report = watch.end()
     autoscaler = f"horizontalpodautoscaler/{APP}"
@@ -454,7 +458,7 @@ def test_under_load_more_pods_come_and_go_again(
     down_s = eventually(lambda: ready(cluster) == 2, 240)
 
     say(f"a third pod after {up_s:.0f} s, two again {down_s:.0f} s after the load; {report.why_lost()}")
-    assert report.lost <= report.requests / 100, "who asks shares the node's two cores with those who answer"
+    assert report.lost == 0, report.why_lost()
 
 
 def test_a_pod_that_asks_for_more_is_refused_at_the_door(cluster: Cluster, serving: str) -> None:

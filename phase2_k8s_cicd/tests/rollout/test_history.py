@@ -15,67 +15,28 @@ import pytest
 from click.testing import CliRunner
 from phase1_docker_api.errors import CourseError
 from phase2_k8s_cicd.cli import cli
-from phase2_k8s_cicd.cluster.cluster import APP, Cluster, version_of
+from phase2_k8s_cicd.cluster.cluster import Cluster, version_of
 from phase2_k8s_cicd.cluster.images import build_rollcheck, build_service, fetch, push
-from phase2_k8s_cicd.cluster.lease import FORMAT, LEASE, _time, only_one
+from phase2_k8s_cicd.cluster.lease import FORMAT, _time, only_one
+from phase2_k8s_cicd.cluster.workload import HOUSE_PRICE_API
 from phase2_k8s_cicd.errors import ClusterError, RolloutError, ToolError
 from phase2_k8s_cicd.rollout import deploy
-from phase2_k8s_cicd.rollout.history import HISTORY, KEPT, append, read, table, was_rolled_back
-from phase2_k8s_cicd.rollout.kubernetes import SERVED
+from phase2_k8s_cicd.rollout.history import KEPT, append, read, table, was_rolled_back
 from phase2_k8s_cicd.rollout.outcome import Outcome
 from phase2_k8s_cicd.rollout.probe import Question, Report
 from phase2_k8s_cicd.rollout.rollout import Rollout
+from phase2_k8s_cicd.rollout.way_back import SERVED
 from phase2_k8s_cicd.settings import PipelineSettings, RolloutSettings
+from phase2_k8s_cicd.testing import MemoryCluster
 from phase2_k8s_cicd.tools import succeeds
 
+APP, LEASE, HISTORY = HOUSE_PRICE_API.name, HOUSE_PRICE_API.lease, HOUSE_PRICE_API.history
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 DIGEST = f"sha256:{'a' * 64}"
 HOUSE = "127.0.0.1:5000/house"
 
 
-class Memory(Cluster):
-    """A cluster that is a dictionary."""
-
-    def __init__(self) -> None:
-        super().__init__("memory", "https://127.0.0.1", "local")
-        object.__setattr__(self, "objects", {})
-
-    objects: dict[str, Any]
-
-    def serving(self) -> str | None:
-        return f"{HOUSE}:v2"
-
-    def get(self, kind: str, name: str) -> Any:
-        return self.objects.get(f"{kind}/{name}")
-
-    def create(self, manifest: Any) -> None:
-        name = f"{manifest['kind'].lower()}/{manifest['metadata'].get('name')}"
-        if name in self.objects:
-            raise ToolError("it exists")
-        self.objects[name] = manifest | {"metadata": manifest["metadata"] | {"resourceVersion": "1"}}
-
-    def delete(self, *arguments: str) -> None:
-        for each in arguments:
-            self.objects.pop(each, None)
-
-    def kubectl(self, *arguments: str, stdin: str | None = None, timeout_s: float = 120) -> str:
-        if arguments[0] == "replace":
-            manifest = json.loads(stdin or "")
-            assert manifest["kind"] != "Lease" or manifest["metadata"]["resourceVersion"] == "1"
-            self.objects[f"{manifest['kind'].lower()}/{manifest['metadata']['name']}"] = manifest
-        elif arguments[0] == "annotate":
-            self.objects[arguments[1]]["annotated"] = arguments[2]
-        else:
-            assert arguments[:3] == ("patch", "lease", LEASE)
-            test, change = json.loads(arguments[4].removeprefix("--patch="))
-            spec = self.objects[f"lease/{LEASE}"]["spec"]
-            if spec["acquireTime"] != test["value"]:
-                raise ToolError("the test failed")
-            spec["renewTime"] = change["value"]
-        return ""
-
-
-class Forbidden(Memory):
+class Forbidden(MemoryCluster):
     """A cluster in which nothing may be made."""
 
     def create(self, manifest: Any) -> None:
@@ -88,7 +49,7 @@ def outcome(version: str = "v2", **fields: Any) -> Outcome:
 
 
 def test_what_was_deployed_is_kept_in_order_and_the_oldest_gives_way() -> None:
-    cluster = Memory()
+    cluster = MemoryCluster()
     for number in range(KEPT + 2):
         append(cluster, outcome(f"v{number}", reason="no" * 5000, run="https://example.com/1"))
 
@@ -100,7 +61,7 @@ def test_what_was_deployed_is_kept_in_order_and_the_oldest_gives_way() -> None:
 
 
 def test_nothing_deployed_is_an_empty_history() -> None:
-    assert read(Memory()) == []
+    assert read(MemoryCluster()) == []
 
 
 def test_the_table_says_why_a_version_does_not_serve_and_where_it_was_tried() -> None:
@@ -114,7 +75,7 @@ def test_the_table_says_why_a_version_does_not_serve_and_where_it_was_tried() ->
 
 
 def test_the_newest_are_shown_and_the_newest_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phase2_k8s_cicd.cluster.cluster.current_cluster", lambda *_: Memory())
+    monkeypatch.setattr("phase2_k8s_cicd.cluster.cluster.current_cluster", lambda *_: MemoryCluster())
     monkeypatch.setattr(
         "phase2_k8s_cicd.rollout.history.read", lambda _: [outcome(f"v{number}") for number in range(4)]
     )
@@ -135,7 +96,7 @@ def test_a_pipeline_leaves_the_address_of_its_run_and_a_person_leaves_none() -> 
 
 
 def test_a_lease_is_renewed_while_it_is_held_and_given_back() -> None:
-    cluster = Memory()
+    cluster = MemoryCluster()
 
     with only_one(cluster, "ada with v2", 0.6, lambda: NOON + dt.timedelta(seconds=time.monotonic())):
         lease = cluster.objects[f"lease/{LEASE}"]["spec"]
@@ -153,7 +114,7 @@ def test_a_lease_is_renewed_while_it_is_held_and_given_back() -> None:
 
 
 def test_a_second_rollout_is_refused_and_takes_over_only_what_has_expired() -> None:
-    cluster = Memory()
+    cluster = MemoryCluster()
 
     with only_one(cluster, "ada with v2", 60, lambda: NOON):
         renewed = NOON + dt.timedelta(seconds=30)
@@ -168,7 +129,7 @@ def test_a_second_rollout_is_refused_and_takes_over_only_what_has_expired() -> N
 
 
 def test_a_rollout_that_breaks_off_gives_the_lease_back_and_one_that_cannot_have_it_does_not_begin() -> None:
-    cluster = Memory()
+    cluster = MemoryCluster()
 
     with pytest.raises(ToolError, match="broken off"), only_one(cluster, "ada with v2", 60, lambda: NOON):
         raise ToolError("broken off")
@@ -179,7 +140,7 @@ def test_a_rollout_that_breaks_off_gives_the_lease_back_and_one_that_cannot_have
 
 
 def test_who_lost_the_lease_takes_nothing_from_whoever_has_it_now() -> None:
-    cluster = Memory()
+    cluster = MemoryCluster()
 
     with only_one(cluster, "ada with v2", 0.3, lambda: NOON):
         others = {"acquireTime": "later", "renewTime": "later", "holderIdentity": "eve", "leaseDurationSeconds": 60}
@@ -199,7 +160,7 @@ def test_who_lost_the_lease_takes_nothing_from_whoever_has_it_now() -> None:
 def test_a_rollback_holds_the_lease_asks_what_came_back_and_is_written_down(
     monkeypatch: pytest.MonkeyPatch, lost: int, result: str, reason: str
 ) -> None:
-    cluster = Memory()
+    cluster = MemoryCluster()
     times = {"seconds": 8, "p50_ms": 3, "p99_ms": 9, "max_ms": 9, "started_at": ""}
     kinds = {"lost_by_kind": {"reset": lost}, "losses": [], "versions": {}}
     found = Report(url="", requests=200, ok=200 - lost, lost=lost, **times, **kinds)
@@ -237,7 +198,7 @@ def test_a_rollback_that_does_not_get_there_is_written_down_too(
     def go(_: float) -> None:
         raise error
 
-    cluster = Memory()
+    cluster = MemoryCluster()
     monkeypatch.setattr(
         "phase2_k8s_cicd.rollout.deploy.WayBack", lambda _: SimpleNamespace(gone="v2", back="v1", go=go)
     )
@@ -250,7 +211,7 @@ def test_a_rollback_that_does_not_get_there_is_written_down_too(
 
 
 def test_a_rollback_that_is_told_to_stop_while_it_asks_has_brought_its_version_back(
-    serving_v2: Memory, monkeypatch: pytest.MonkeyPatch
+    serving_v2: MemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def asked(*_: object) -> None:
         raise KeyboardInterrupt
@@ -265,7 +226,7 @@ def test_a_rollback_that_is_told_to_stop_while_it_asks_has_brought_its_version_b
 def test_a_rollout_holds_the_lease_is_judged_by_its_images_prices_and_written_down(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cluster, image = Memory(), f"127.0.0.1:5000/house:v2@{DIGEST}"
+    cluster, image = MemoryCluster(), f"127.0.0.1:5000/house:v2@{DIGEST}"
 
     def place(_: Cluster, new: str, __: str) -> Any:
         assert cluster.get("lease", LEASE)["spec"]["holderIdentity"] == "ada with v2"
@@ -306,7 +267,7 @@ def test_a_history_that_cannot_be_written_does_not_change_what_became_of_a_rollo
 
 @pytest.mark.parametrize(("result", "mark"), [("serving", f"{SERVED}=v2"), ("refused", None), ("undone", None)])
 def test_only_what_came_to_serve_is_marked_as_what_a_rollback_may_lead_to(result: str, mark: str | None) -> None:
-    cluster = Memory()
+    cluster = MemoryCluster()
     cluster.objects[f"deployment/{APP}"] = {"metadata": {"name": APP, "namespace": "here", "uid": "1"}}
 
     deploy._record(outcome(result=result), cluster, print)
@@ -371,7 +332,7 @@ def test_a_pipeline_rolls_out_the_very_image_that_it_looked_into(docker: Path) -
 
 
 def test_a_rollout_waits_for_the_end_of_another_as_long_as_it_was_told_to() -> None:
-    cluster = Memory()
+    cluster = MemoryCluster()
 
     with only_one(cluster, "ada with v2", 60, lambda: NOON):
         late = (NOON + dt.timedelta(seconds=seconds) for seconds in (1, 61, 61, 61))
@@ -391,26 +352,26 @@ def test_a_version_that_was_gone_back_from_is_known_until_it_serves_again() -> N
 
 
 @pytest.fixture
-def serving_v2(monkeypatch: pytest.MonkeyPatch) -> Memory:
+def serving_v2(monkeypatch: pytest.MonkeyPatch) -> MemoryCluster:
     monkeypatch.setattr(deploy, "WayBack", lambda _: SimpleNamespace(gone="v2", back="v1", go=print))
-    return Memory()
+    return MemoryCluster()
 
 
-def test_a_rollback_from_what_does_not_serve_any_more_does_nothing(serving_v2: Memory) -> None:
+def test_a_rollback_from_what_does_not_serve_any_more_does_nothing(serving_v2: MemoryCluster) -> None:
     with pytest.raises(RolloutError, match="v2 serves here, and not v3"):
         deploy.go_back(serving_v2, RolloutSettings(from_version="v3"), print)
     assert serving_v2.objects == {}
 
 
-def test_where_nothing_serves_a_rollback_says_so(serving_v2: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Memory, "serving", lambda _: None)
+def test_where_nothing_serves_a_rollback_says_so() -> None:
+    cluster = MemoryCluster(image=None)
 
     with pytest.raises(RolloutError, match="nothing serves in namespace house-price; first:  make phase2-up"):
-        deploy.go_back(serving_v2, RolloutSettings(), print)
-    assert serving_v2.objects == {}
+        deploy.go_back(cluster, RolloutSettings(), print)
+    assert cluster.objects == {}
 
 
-def test_who_cannot_ask_goes_back_all_the_same(serving_v2: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_cannot_ask_goes_back_all_the_same(serving_v2: MemoryCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_registry(*_: Any) -> str:
         raise ToolError("the registry is away")
 

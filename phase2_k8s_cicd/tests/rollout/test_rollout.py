@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import json
 import re
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,85 +17,15 @@ from phase2_k8s_cicd.cluster.cluster import Cluster
 from phase2_k8s_cicd.cluster.images import build_service, way_to
 from phase2_k8s_cicd.errors import ClusterError, RolloutError, ToolError
 from phase2_k8s_cicd.rollout.deploy import attempt, deploy_processes, version_here
-from phase2_k8s_cicd.rollout.kubernetes import APPLIED, Kubernetes, WayBack, _hopeless, is_rolled, previous_revision
-from phase2_k8s_cicd.rollout.probe import OfVersion, Question, Report, report_in
+from phase2_k8s_cicd.rollout.kubernetes import APPLIED, Kubernetes, _hopeless, is_rolled
+from phase2_k8s_cicd.rollout.probe import Question, Report, report_in
 from phase2_k8s_cicd.rollout.rollout import Plan, Rollout
+from phase2_k8s_cicd.rollout.way_back import WayBack, previous_revision
 from phase2_k8s_cicd.settings import ImageSettings
-from phase2_k8s_cicd.tools import Say
+from phase2_k8s_cicd.testing import STOPS, ToyPlace, report
 from phase2_k8s_cicd.tools import run as run_tool
 
 PLAN = Plan()
-STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-
-
-def report(lost: int = 0, p50_ms: float = 3, p99_ms: float = 10, **last_s: float) -> Report:
-    """A report on 12 seconds, with the second of each version's last answer."""
-    versions = {
-        name: OfVersion(ok=100, p50_ms=p50_ms, p99_ms=p99_ms, first_s=0, last_s=last) for name, last in last_s.items()
-    }
-    return Report(
-        url="http://house",
-        started_at="2026-01-01T00:00:00Z",
-        seconds=12,
-        requests=200,
-        ok=200 - lost,
-        lost=lost,
-        p50_ms=p50_ms,
-        p99_ms=p99_ms,
-        max_ms=p99_ms,
-        versions=versions,
-        lost_by_kind={"reset": lost} if lost else {},
-        losses=[{"detail": "connection reset by peer"}] if lost else [],
-    )
-
-
-@dataclasses.dataclass
-class Place:
-    """Where versions run, by script: what is found about new, old and the watch, and which step fails."""
-
-    previous: str | None = "v1"
-    new: Report = dataclasses.field(default_factory=report)
-    old: Report = dataclasses.field(default_factory=report)
-    watched: Report = dataclasses.field(default_factory=lambda: report(v1=8, v2=12))
-    alone: Report = dataclasses.field(default_factory=report)
-    fails: BaseException | None = None
-    url: str = "http://house"
-    undo_fails: BaseException | None = None
-    answering: frozenset[str] = frozenset({"v1"})
-    done: list[str] = dataclasses.field(default_factory=list)
-    asked: dict[str, Question] = dataclasses.field(default_factory=dict)
-    undo_timeout_s: float = 0
-    deaf_to: frozenset[int] = frozenset()
-
-    @contextmanager
-    def candidate(self, timeout_s: float) -> Iterator[str]:
-        self.done.append("candidate")
-        yield "http://candidate"
-        self.done.append("candidate gone")
-
-    def ask(self, questions: Mapping[str, Question]) -> dict[str, Report]:
-        self.asked |= questions
-        return {name: {"new": self.new, "old": self.old, "alone": self.alone}[name] for name in questions}
-
-    @contextmanager
-    def watching(self, question: Question, say: Say) -> Iterator[Place]:
-        self.asked["watch"] = question
-        yield self
-
-    def end(self) -> Report:
-        return self.watched
-
-    def replace(self, timeout_s: float) -> None:
-        self.done.append("replaced")
-        if self.fails:
-            raise self.fails
-
-    def undo(self, timeout_s: float) -> None:
-        self.done.append("undone")
-        self.undo_timeout_s = timeout_s
-        self.deaf_to = frozenset(number for number in STOPS if signal.getsignal(number) is signal.SIG_IGN)
-        if self.undo_fails:
-            raise self.undo_fails
 
 
 @pytest.fixture(autouse=True)
@@ -105,12 +33,12 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("phase2_k8s_cicd.rollout.rollout.time.sleep", lambda _: None)
 
 
-def run(place: Place) -> str:
+def run(place: ToyPlace) -> str:
     return Rollout(place, "v2", PLAN, print).run("[]", "[]")
 
 
 def test_a_good_version_replaces_the_old_one_once_its_candidate_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = Place()
+    place = ToyPlace()
     monkeypatch.setattr(
         "phase2_k8s_cicd.rollout.rollout.time.sleep", lambda seconds: place.done.append(f"wait {seconds:g} s")
     )
@@ -120,7 +48,7 @@ def test_a_good_version_replaces_the_old_one_once_its_candidate_is_gone(monkeypa
 
 
 def test_a_candidate_must_give_its_own_prices_and_callers_may_meet_every_version_that_was_there() -> None:
-    place = Place(answering=frozenset({"v1", "v0"}))
+    place = ToyPlace(answering=frozenset({"v1", "v0"}))
 
     Rollout(place, "v2", PLAN, print).run("houses", "prices")
 
@@ -132,7 +60,7 @@ def test_a_candidate_must_give_its_own_prices_and_callers_may_meet_every_version
 
 
 def test_the_first_version_of_all_needs_nothing_to_compare_with() -> None:
-    place = Place(previous=None)
+    place = ToyPlace(previous=None)
 
     assert run(place) == "nothing answered before"
     assert place.done[-1] == "replaced"
@@ -142,11 +70,11 @@ def test_the_first_version_of_all_needs_nothing_to_compare_with() -> None:
 @pytest.mark.parametrize("slow", [report(p50_ms=32.1), report(p99_ms=350.1)])
 def test_the_first_version_of_all_must_not_be_slow_either(slow: Report) -> None:
     with pytest.raises(RolloutError, match=r"too slow.*, expected are 10+\.0 ms"):
-        run(Place(previous=None, new=slow))
+        run(ToyPlace(previous=None, new=slow))
 
 
 def test_a_first_version_that_does_not_come_up_is_taken_away_again() -> None:
-    place = Place(previous=None, fails=RolloutError("not ready"))
+    place = ToyPlace(previous=None, fails=RolloutError("not ready"))
 
     with pytest.raises(RolloutError, match="not ready"):
         run(place)
@@ -162,7 +90,7 @@ def test_a_first_version_that_does_not_come_up_is_taken_away_again() -> None:
     ],
 )
 def test_a_bad_candidate_is_refused_and_the_old_version_is_not_touched(new: Report, why: str) -> None:
-    place = Place(new=new)
+    place = ToyPlace(new=new)
 
     with pytest.raises(RolloutError, match=why):
         run(place)
@@ -170,7 +98,7 @@ def test_a_bad_candidate_is_refused_and_the_old_version_is_not_touched(new: Repo
 
 
 def test_a_candidate_within_what_is_tolerated_comes_in() -> None:
-    run(Place(new=report(p50_ms=10.9, p99_ms=79.9)))
+    run(ToyPlace(new=report(p50_ms=10.9, p99_ms=79.9)))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +111,7 @@ def test_a_candidate_within_what_is_tolerated_comes_in() -> None:
     ],
 )
 def test_what_goes_wrong_while_pods_are_replaced_brings_the_old_version_back(watched: Report, why: str) -> None:
-    place = Place(watched=watched, answering=frozenset({"v0", "v1"}))  # one was killed half way
+    place = ToyPlace(watched=watched, answering=frozenset({"v0", "v1"}))  # one was killed half way
 
     with pytest.raises(RolloutError, match=why):
         run(place)
@@ -192,7 +120,7 @@ def test_what_goes_wrong_while_pods_are_replaced_brings_the_old_version_back(wat
 
 @pytest.mark.parametrize("error", [RolloutError("not ready"), ToolError("kubectl is gone"), KeyboardInterrupt()])
 def test_an_update_that_fails_or_is_told_to_stop_is_undone_and_put_down_as_such(error: BaseException) -> None:
-    place = Place(fails=error)
+    place = ToyPlace(fails=error)
 
     outcome = attempt(Rollout(place, "v2", PLAN, print), "[]", "[]", "ada")
 
@@ -203,7 +131,8 @@ def test_an_update_that_fails_or_is_told_to_stop_is_undone_and_put_down_as_such(
 
 def test_a_version_that_came_and_one_that_was_refused_are_put_down_as_such() -> None:
     came, refused = (
-        attempt(Rollout(place, "v2", PLAN, print), "[]", "[]", "ada") for place in (Place(), Place(new=report(lost=1)))
+        attempt(Rollout(place, "v2", PLAN, print), "[]", "[]", "ada")
+        for place in (ToyPlace(), ToyPlace(new=report(lost=1)))
     )
 
     assert (came.result, refused.result) == ("serving", "refused")
@@ -211,11 +140,11 @@ def test_a_version_that_came_and_one_that_was_refused_are_put_down_as_such() -> 
 
 
 def test_a_version_that_serves_already_may_come_once_more() -> None:
-    assert "asked 200 times" in run(Place(previous="v2", answering=frozenset({"v2"}), watched=report(v2=12)))
+    assert "asked 200 times" in run(ToyPlace(previous="v2", answering=frozenset({"v2"}), watched=report(v2=12)))
 
 
 def test_a_way_back_that_fails_too_does_not_hide_why_it_was_begun() -> None:
-    place = Place(fails=RolloutError("not ready"), undo_fails=ToolError("the API server is gone"))
+    place = ToyPlace(fails=RolloutError("not ready"), undo_fails=ToolError("the API server is gone"))
 
     outcome = attempt(Rollout(place, "v2", PLAN, print), "[]", "[]", "ada")
 
@@ -223,14 +152,14 @@ def test_a_way_back_that_fails_too_does_not_hide_why_it_was_begun() -> None:
     assert outcome.reason == "not ready\nand the way back failed: the API server is gone"
 
 
-def test_the_way_back_has_time_of_its_own_and_is_deaf_to_what_tells_it_to_stop() -> None:
-    place = Place(fails=RolloutError("not ready"))
+def test_the_way_back_has_time_of_its_own_and_is_ignored_what_tells_it_to_stop() -> None:
+    place = ToyPlace(fails=RolloutError("not ready"))
     heard = [signal.getsignal(number) for number in STOPS]
 
     with pytest.raises(RolloutError):
         Rollout(place, "v2", Plan(update_seconds=10), print).run("[]", "[]")
     assert place.undo_timeout_s >= PLAN.update_seconds
-    assert place.deaf_to == STOPS
+    assert place.ignored == STOPS
     assert [signal.getsignal(number) for number in STOPS] == heard, "and it hears again"
 
 
@@ -241,7 +170,7 @@ def test_a_terminal_that_was_closed_does_not_keep_the_old_version_from_coming_ba
         raise OSError("Input/output error")
 
     monkeypatch.setattr("phase2_k8s_cicd.cli.click.echo", closed)
-    place = Place(fails=KeyboardInterrupt())
+    place = ToyPlace(fails=KeyboardInterrupt())
 
     attempt(Rollout(place, "v2", PLAN, _say), "[]", "[]", "ada")
 
@@ -249,7 +178,7 @@ def test_a_terminal_that_was_closed_does_not_keep_the_old_version_from_coming_ba
 
 
 def test_what_callers_saw_is_kept_when_an_update_fails() -> None:
-    outcome = attempt(Rollout(Place(fails=RolloutError("not ready")), "v2", PLAN, print), "[]", "[]", "ada")
+    outcome = attempt(Rollout(ToyPlace(fails=RolloutError("not ready")), "v2", PLAN, print), "[]", "[]", "ada")
 
     assert outcome.watch == report(v1=8, v2=12)
     assert outcome.candidate == {"new": report(), "old": report()}
@@ -257,14 +186,14 @@ def test_what_callers_saw_is_kept_when_an_update_fails() -> None:
 
 def test_an_old_version_that_does_not_answer_at_all_is_replaced_by_one_that_does() -> None:
     dead = report(lost=200, p50_ms=0, p99_ms=0)
-    place = Place(old=dead, watched=dead)
+    place = ToyPlace(old=dead, watched=dead)
 
     assert "v1 neither" in run(place)
     assert place.done[-1] == "replaced"
 
 
 def test_what_an_old_version_loses_does_not_keep_out_its_cure() -> None:
-    place = Place(old=report(lost=20), watched=report(lost=9, v1=8, v2=12))
+    place = ToyPlace(old=report(lost=20), watched=report(lost=9, v1=8, v2=12))
 
     assert "9 lost, as v1 did" in run(place)
     assert place.asked["alone"] == Question("http://house", 25, 8, "[]", ["v2"])
@@ -277,7 +206,7 @@ def test_what_an_old_version_loses_does_not_keep_out_its_cure() -> None:
 def test_a_new_version_that_loses_alone_or_far_more_than_the_old_one_did_is_undone(
     old_lost: int, lost: int, alone_lost: int, why: str
 ) -> None:
-    place = Place(old=report(lost=old_lost), watched=report(lost=lost, v1=8, v2=12), alone=report(lost=alone_lost))
+    place = ToyPlace(old=report(lost=old_lost), watched=report(lost=lost, v1=8, v2=12), alone=report(lost=alone_lost))
 
     with pytest.raises(RolloutError, match=why):
         run(place)
@@ -360,7 +289,7 @@ class Told(Cluster):
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    monkeypatch.setattr("phase2_k8s_cicd.rollout.kubernetes.render", lambda *_: "manifests")
+    monkeypatch.setattr("phase2_k8s_cicd.rollout.kubernetes.render", lambda *_, workload: "manifests")
     return Told()
 
 
@@ -494,7 +423,7 @@ def test_a_second_rollout_to_processes_is_refused(tmp_path: Path, monkeypatch: p
 def test_a_rollout_to_processes_is_judged_by_the_prices_of_the_model_that_they_get(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Here(Place):
+    class Here(ToyPlace):
         def __init__(self, _: object, version: str, __: object) -> None:
             super().__init__()
             self.version = version

@@ -11,13 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
+from phase2_k8s_cicd.cluster.workload import HOUSE_PRICE_API, Workload
 from phase2_k8s_cicd.errors import ClusterError, MissingToolError, ToolError
-from phase2_k8s_cicd.tools import ROOT, run
+from phase2_k8s_cicd.tools import run
 
-APP = "house-price-api"
-CANDIDATE = f"{APP}-candidate"
-K8S = ROOT / "phase2_k8s_cicd" / "k8s"
-NAMESPACES = {"local": "house-price", "dev": "house-price-dev", "prod": "house-price-prod"}
 # A cluster of one's own machine: what goes wrong there hurts nobody else.
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1", "0.0.0.0", "kubernetes.docker.internal"}  # noqa: S104 - compared only
 LOCAL_CONTEXTS = re.compile(r"kind-.+|k3d-.+|minikube|docker-desktop|rancher-desktop|orbstack|colima(-.+)?")
@@ -26,16 +23,17 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True)
 class Cluster:
-    """One kube context, and in it the namespace of one overlay."""
+    """One kube context, and in it the namespace of one overlay of a workload."""
 
     context: str
     server: str
     overlay: str
+    workload: Workload = HOUSE_PRICE_API
 
     @property
     def namespace(self) -> str:
         """The namespace that the overlay fills."""
-        return NAMESPACES[self.overlay]
+        return self.workload.namespaces[self.overlay]
 
     @property
     def is_local(self) -> bool:
@@ -80,7 +78,7 @@ class Cluster:
 
     def serving(self) -> str | None:
         """Name the image that the Deployment asks for, or None when nothing is deployed."""
-        deployment = self.get("deployment", APP)
+        deployment = self.get("deployment", self.workload.name)
         return image_of(deployment) if deployment else None
 
     def images(self) -> set[str]:
@@ -90,15 +88,15 @@ class Cluster:
         return set.intersection(*have) if have else set()
 
 
-def current_cluster(overlay: str, context: str | None = None) -> Cluster:
+def current_cluster(overlay: str, context: str | None = None, workload: Workload = HOUSE_PRICE_API) -> Cluster:
     """Find the cluster that kubectl speaks to.
 
     Raises:
         ClusterError: there is none, or it does not answer.
 
     """
-    if overlay not in NAMESPACES:
-        raise ClusterError(f"OVERLAY={overlay}: choose one of {', '.join(NAMESPACES)}")
+    if overlay not in workload.namespaces:
+        raise ClusterError(f"OVERLAY={overlay}: choose one of {', '.join(workload.namespaces)}")
     chosen = [f"--context={context}"] if context else []
     try:
         config = json.loads(run(["kubectl", *chosen, "config", "view", "--minify", "--output=json"]))
@@ -112,7 +110,7 @@ def current_cluster(overlay: str, context: str | None = None) -> Cluster:
             f"kubectl knows {known}; make one on this machine:  make cluster-up   (or do without:  "
             "make phase2-up RUNTIME=process)"
         )
-    cluster = Cluster(context or config["current-context"], _server(config), overlay)
+    cluster = Cluster(context or config["current-context"], _server(config), overlay, workload)
     try:
         run(["kubectl", f"--context={cluster.context}", "get", "--raw=/readyz", "--request-timeout=10s"])
     except ToolError as error:
@@ -139,7 +137,7 @@ def version_of(image: str) -> str:
     return image.partition("@")[0].rpartition(":")[2]
 
 
-def render(overlay: str, image: str, *components: str) -> str:
+def render(overlay: str, image: str, *components: str, workload: Workload = HOUSE_PRICE_API) -> str:
     """Render an overlay with this image, NAME:TAG or NAME:TAG@DIGEST; the folder itself stays as git has it.
 
     Raises:
@@ -149,12 +147,12 @@ def render(overlay: str, image: str, *components: str) -> str:
     tagged, _, digest = image.partition("@")
     name, _, tag = tagged.rpartition(":")
     chosen = {"newName": name, "newTag": tag} | ({"digest": digest} if digest else {})
-    with TemporaryDirectory(prefix=".rendering-", dir=K8S) as folder:  # kustomize wants relative paths
+    with TemporaryDirectory(prefix=".rendering-", dir=workload.manifests) as folder:  # kustomize wants relative paths
         lines = {
             "resources": [f"../overlays/{overlay}"],
-            "namespace": NAMESPACES[overlay],  # a component's objects come after the overlay has named its own
+            "namespace": workload.namespaces[overlay],  # a component's objects come after the overlay has named its own
             "components": [f"../components/{component}" for component in components],
-            "images": [{"name": "house-price-service", **chosen}],
+            "images": [{"name": workload.image, **chosen}],
         }
         # JSON is YAML too.
         (Path(folder) / "kustomization.yaml").write_text(json.dumps(lines))

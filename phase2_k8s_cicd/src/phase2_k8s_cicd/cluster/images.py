@@ -11,11 +11,11 @@ from pathlib import Path
 from phase1_docker_api.errors import CourseError
 
 from phase2_k8s_cicd.cluster.cluster import LOCAL_HOSTS, Cluster
+from phase2_k8s_cicd.cluster.workload import HOUSE_PRICE_API, Workload
 from phase2_k8s_cicd.errors import ClusterError, MissingToolError, ToolError
 from phase2_k8s_cicd.settings import ImageSettings
 from phase2_k8s_cicd.tools import ROOT, Say, run, show, succeeds
 
-SERVICE = "house-price-service"
 ROLLCHECK = ROOT / "phase2_k8s_cicd" / "rollcheck"
 # A tag; also what HOUSE_SERVICE_VERSION allows.
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -42,15 +42,16 @@ def build_service(version: str, registry: str, say: Say) -> str:
     return image
 
 
-def service_image(version: str, registry: str) -> str:
-    """Name the image of a version.
+def service_image(version: str, registry: str, workload: Workload = HOUSE_PRICE_API) -> str:
+    """Name the image of a version of a workload.
 
     Raises:
         CourseError: the version cannot be a tag.
 
     """
     require_version(version)
-    return f"{registry}/{SERVICE}:{version}" if registry else f"{SERVICE}:{version}"
+    name = f"{workload.image}:{version}"
+    return f"{registry}/{name}" if registry else name
 
 
 def fetch(image: str, reference: str) -> str:

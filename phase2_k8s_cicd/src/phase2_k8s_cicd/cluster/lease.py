@@ -12,14 +12,13 @@ from contextlib import contextmanager, suppress
 from phase2_k8s_cicd.cluster.cluster import Cluster, Object
 from phase2_k8s_cicd.errors import ClusterError, ToolError
 
-LEASE = "house-price-rollout"
 FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 Clock = Callable[[], dt.datetime]
 
 
 @contextmanager
 def only_one(cluster: Cluster, holder: str, seconds: float, clock: Clock, wait_seconds: float = 0) -> Iterator[None]:
-    """Hold the lease, and renew it three times in `seconds`; whoever was killed loses it after them.
+    """Hold the workload's Lease, renewed three times in `seconds`; a process that was killed loses it after them.
 
     Raises:
         ClusterError: another rollout holds it, and does so still after `wait_seconds`.
@@ -35,9 +34,9 @@ def only_one(cluster: Cluster, holder: str, seconds: float, clock: Clock, wait_s
         done.set()
         renewing.join()
         with suppress(ToolError):
-            found = cluster.get("lease", LEASE)
+            found = cluster.get("lease", cluster.workload.lease)
             if found and found["spec"]["acquireTime"] == acquired:
-                cluster.delete(f"lease/{LEASE}")
+                cluster.delete(f"lease/{cluster.workload.lease}")
 
 
 def _wait_for(cluster: Cluster, holder: str, seconds: float, clock: Clock, wait_seconds: float) -> str:
@@ -57,7 +56,7 @@ def _acquire(cluster: Cluster, holder: str, seconds: float, now: dt.datetime) ->
     lease: Object = {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {"name": LEASE},
+        "metadata": {"name": cluster.workload.lease},
         "spec": {
             "holderIdentity": holder,
             "leaseDurationSeconds": max(1, round(seconds)),
@@ -68,13 +67,13 @@ def _acquire(cluster: Cluster, holder: str, seconds: float, now: dt.datetime) ->
     try:
         cluster.create(lease)
     except ToolError:
-        found = cluster.get("lease", LEASE)
+        found = cluster.get("lease", cluster.workload.lease)
         if found is None:
             raise  # it was not the lease that was refused
         held = found["spec"]
         until = _time(held["renewTime"]) + dt.timedelta(seconds=held["leaseDurationSeconds"])
         if now < until:
-            end_it = " ".join(cluster.command("delete", "lease", LEASE))
+            end_it = " ".join(cluster.command("delete", "lease", cluster.workload.lease))
             raise ClusterError(
                 f"{held['holderIdentity']} is rolling out here; wait for its end, or until {until:%H:%M:%S} UTC. "
                 f"If it was killed:  {end_it}"
@@ -92,7 +91,7 @@ def _renew(cluster: Cluster, acquired: str, pause_s: float, clock: Clock, done: 
             {"op": "replace", "path": "/spec/renewTime", "value": clock().strftime(FORMAT)},
         ]
         with suppress(ToolError):  # the next time may do; two of three may fail
-            cluster.kubectl("patch", "lease", LEASE, "--type=json", f"--patch={json.dumps(change)}")
+            cluster.kubectl("patch", "lease", cluster.workload.lease, "--type=json", f"--patch={json.dumps(change)}")
 
 
 def _time(text: str) -> dt.datetime:

@@ -26,7 +26,8 @@ from phase1_docker_api.model.artifact import load_model
 from phase1_docker_api.settings import load_settings
 from pydantic import ValidationError
 
-from phase2_k8s_cicd.cluster.cluster import APP, Cluster, Object, current_cluster, image_of, version_of
+from phase2_k8s_cicd.cluster.cluster import Cluster, Object, current_cluster, image_of, version_of
+from phase2_k8s_cicd.cluster.workload import HOUSE_PRICE_API
 from phase2_k8s_cicd.errors import ToolError
 from phase2_k8s_cicd.rollout.kubernetes import COMPONENT, is_rolled
 from phase2_k8s_cicd.rollout.outcome import Outcome
@@ -35,6 +36,7 @@ from phase2_k8s_cicd.rollout.processes import DRAIN_SECONDS, HEADER, HOST, REPLI
 from phase2_k8s_cicd.rollout.reference_houses import SALES
 from phase2_k8s_cicd.settings import Settings
 
+APP = HOUSE_PRICE_API.name
 UP, AGAIN = "make phase2-up", "make phase2-up   (it applies the manifests again)"
 UP_PROCESS = "make phase2-up RUNTIME=process"
 ANSWERS = ("seed request", "errors", "served is offline", "version")

@@ -12,18 +12,20 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from phase2_k8s_cicd.cluster.cluster import APP, Cluster, Object
+from phase2_k8s_cicd.cluster.cluster import Cluster, Object
 from phase2_k8s_cicd.cluster.images import bring, build_rollcheck
 from phase2_k8s_cicd.cluster.lease import only_one
+from phase2_k8s_cicd.cluster.workload import HOUSE_PRICE_API
 from phase2_k8s_cicd.errors import ClusterError
 from phase2_k8s_cicd.rollout.deploy import LEASE_SECONDS, now
-from phase2_k8s_cicd.rollout.kubernetes import COMPONENT, QUOTA, is_rolled, make_room, patch, wait_until_rolled
+from phase2_k8s_cicd.rollout.kubernetes import COMPONENT, is_rolled, make_room, patch, wait_until_rolled
 from phase2_k8s_cicd.rollout.probe import Question, Report
 from phase2_k8s_cicd.rollout.probe_pods import watching
 from phase2_k8s_cicd.rollout.reference_houses import expectations, fixed_houses
 from phase2_k8s_cicd.settings import RolloutSettings
 from phase2_k8s_cicd.tools import Say, undisturbed
 
+APP, QUOTA = HOUSE_PRICE_API.name, HOUSE_PRICE_API.quota
 # A second, which leaves a small machine time for the pods to start.
 RATE = 150
 # As long as somebody in front of a page waits.

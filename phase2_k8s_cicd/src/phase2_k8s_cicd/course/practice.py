@@ -12,7 +12,8 @@ import httpx
 from phase1_docker_api.course.practice import DONE, Exercise
 from phase1_docker_api.service.logs import configure_logging
 
-from phase2_k8s_cicd.cluster.cluster import NAMESPACES, render
+from phase2_k8s_cicd.cluster.cluster import render
+from phase2_k8s_cicd.cluster.workload import HOUSE_PRICE_API
 from phase2_k8s_cicd.course.practice_delivery import EXERCISES as ON_DELIVERY
 from phase2_k8s_cicd.course.practice_script import EXERCISES as ON_BASH
 from phase2_k8s_cicd.errors import RolloutError, ToolError
@@ -176,7 +177,7 @@ def _in_go(number: int, title: str, where: str, what: str) -> Exercise:
 
 EXERCISES = {
     1: Exercise(
-        f"three pods in namespace {NAMESPACES['local']}, and nowhere else",
+        f"three pods in namespace {HOUSE_PRICE_API.namespaces['local']}, and nowhere else",
         "k8s",
         three_pods_here,
         (

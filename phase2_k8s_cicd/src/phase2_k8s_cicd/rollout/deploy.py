@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from phase1_docker_api.errors import CourseError
 from phase1_docker_api.settings import Settings, load_settings
 
-from phase2_k8s_cicd.cluster.cluster import APP, Cluster, version_of
+from phase2_k8s_cicd.cluster.cluster import Cluster, version_of
 from phase2_k8s_cicd.cluster.images import (
     bring,
     build_rollcheck,
@@ -25,12 +25,13 @@ from phase2_k8s_cicd.cluster.lease import only_one
 from phase2_k8s_cicd.errors import RolloutError, ToolError
 from phase2_k8s_cicd.rollout import history
 from phase2_k8s_cicd.rollout import probe_pods as pods
-from phase2_k8s_cicd.rollout.kubernetes import Kubernetes, WayBack, make_ready
+from phase2_k8s_cicd.rollout.kubernetes import Kubernetes, make_ready
 from phase2_k8s_cicd.rollout.outcome import Outcome, Result
 from phase2_k8s_cicd.rollout.probe import Question, Report
 from phase2_k8s_cicd.rollout.processes import Local, Processes, build_rollcheck_binary
 from phase2_k8s_cicd.rollout.reference_houses import expectations, fixed_houses
 from phase2_k8s_cicd.rollout.rollout import Plan, Rollout
+from phase2_k8s_cicd.rollout.way_back import WayBack
 from phase2_k8s_cicd.settings import PipelineSettings, RolloutSettings
 from phase2_k8s_cicd.tools import Say, run
 
@@ -48,7 +49,7 @@ def deploy(cluster: Cluster, settings: RolloutSettings, say: Say) -> Outcome:
     registry, plan = settings.registry, load_settings(Plan)
     version = settings.version or version_here()
     if settings.reference:
-        image = fetch(service_image(version, registry), settings.reference)
+        image = fetch(service_image(version, registry, cluster.workload), settings.reference)
     else:
         image = bring(build_service(version, registry, say), cluster, settings, say)
     rollcheck = bring(build_rollcheck(registry, say), cluster, settings, say)
@@ -137,7 +138,9 @@ def go_back(cluster: Cluster, settings: RolloutSettings, say: Say) -> Outcome:
             became = f"{way.back} is back, but was not asked to the end"
             say(f"{way.back} is back in the place of {way.gone}; asking it …")
             houses = expectations(fixed_houses())
-            question = Question(f"http://{APP}", plan.watch_rate, plan.settle_seconds, houses, [way.back, way.gone])
+            question = Question(
+                cluster.workload.url, plan.watch_rate, plan.settle_seconds, houses, [way.back, way.gone]
+            )
             found = _asked(cluster, settings, question, say)
             result, how = "failed" if found and found.lost else "serving", _how_it_went(found, way.gone)
         except (CourseError, KeyboardInterrupt) as error:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from phase2_k8s_cicd.cluster.cluster import APP, Cluster
+from phase2_k8s_cicd.cluster.cluster import Cluster
 from phase2_k8s_cicd.rollout.outcome import Outcome
 
-HISTORY = f"{APP}-deployments"
 KEY = "deployments.jsonl"
 # With 2 kB of reason at most these stay below the 1 MiB that Kubernetes allows, and below what one page can show.
 KEPT = 200
@@ -25,10 +24,11 @@ def append(cluster: Cluster, outcome: Outcome) -> None:
         ToolError: the cluster does not take it.
 
     """
-    found = cluster.get("configmap", HISTORY)
+    name = cluster.workload.history
+    found = cluster.get("configmap", name)
     lines = found["data"][KEY].splitlines() if found else []
     lines.append(outcome.model_copy(update={"reason": outcome.reason[:2000]}).model_dump_json(include=FIELDS))
-    metadata = {"name": HISTORY, "labels": {"app.kubernetes.io/name": HISTORY}}
+    metadata = {"name": name, "labels": {"app.kubernetes.io/name": name}}
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {KEY: "\n".join(lines[-KEPT:])}}
     if found is None:
         cluster.create(manifest)
@@ -43,7 +43,7 @@ def read(cluster: Cluster) -> list[Outcome]:
         ToolError: the cluster does not answer.
 
     """
-    found = cluster.get("configmap", HISTORY)
+    found = cluster.get("configmap", cluster.workload.history)
     return [Outcome.model_validate_json(line) for line in found["data"][KEY].splitlines()] if found else []
 
 

@@ -7,43 +7,37 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
-from phase2_k8s_cicd.cluster.cluster import APP, CANDIDATE, Cluster, Object, image_of, render, version_of
+from phase2_k8s_cicd.cluster.cluster import Cluster, Object, image_of, render, version_of
 from phase2_k8s_cicd.errors import RolloutError, ToolError
 from phase2_k8s_cicd.rollout import probe_pods as pods
 from phase2_k8s_cicd.rollout.probe import Question, Report, Watch
 from phase2_k8s_cicd.tools import Say
 
 COMPONENT = "app.kubernetes.io/component"
-REVISION = "deployment.kubernetes.io/revision"
-# Written once a version has passed; Kubernetes keeps it with that revision, so a rollback knows what has served.
-SERVED = "house-price/served"
 APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-# What a lab that was killed may have left: it keeps every new pod away.
-QUOTA = f"{APP}-full"
 
 
 class Kubernetes:
     """One overlay in one cluster, about to get `image`; see rollout.Place."""
 
-    url = f"http://{APP}"
-
     def __init__(self, cluster: Cluster, image: str, rollcheck: str) -> None:
+        self.url = cluster.workload.url
         self._cluster, self._image, self._rollcheck = cluster, image, rollcheck
-        self._before = cluster.get("deployment", APP)
+        self._before = cluster.get("deployment", cluster.workload.name)
         self.previous = version_of(image_of(self._before)) if self._before else None
         self._others: list[Object] = []
         self._came: list[str] = []
         # More than one, when a rollout was killed half way.
-        self.answering = {version_of(image_of(each)) for each in _revisions(cluster) if each["spec"]["replicas"]}
+        self.answering = {version_of(image_of(each)) for each in revisions_of(cluster) if each["spec"]["replicas"]}
 
     @contextmanager
     def candidate(self, timeout_s: float) -> Iterator[str]:
         """Run one pod of the image behind a Service of its own."""
         cluster = self._cluster
         try:
-            cluster.apply(render(cluster.overlay, self._image, "candidate"))
-            wait_until_rolled(cluster, CANDIDATE, "candidate", timeout_s)
-            yield f"http://{CANDIDATE}"
+            cluster.apply(render(cluster.overlay, self._image, "candidate", workload=cluster.workload))
+            wait_until_rolled(cluster, cluster.workload.candidate, "candidate", timeout_s)
+            yield f"http://{cluster.workload.candidate}"
         finally:
             cluster.delete("deployment,service,serviceaccount,configmap", f"--selector={COMPONENT}=candidate")
             # Nobody is answered by it any more, so it need not drain.
@@ -59,14 +53,15 @@ class Kubernetes:
 
     def replace(self, timeout_s: float) -> None:
         """Apply the overlay; Kubernetes replaces one pod after the other."""
-        cluster, manifests = self._cluster, render(self._cluster.overlay, self._image)
+        cluster = self._cluster
+        manifests = render(cluster.overlay, self._image, workload=cluster.workload)
         self._remember(manifests)
         cluster.apply(manifests)
-        if self._before is None and (autoscaler := cluster.get("horizontalpodautoscaler", APP)):
+        if self._before is None and (autoscaler := cluster.get("horizontalpodautoscaler", cluster.workload.name)):
             # It looks every 15 seconds; until then a first version would be a single pod, and count as all there.
             change = {"op": "replace", "path": "/spec/replicas", "value": autoscaler["spec"]["minReplicas"]}
             patch(cluster, [change])
-        wait_until_rolled(cluster, APP, "api", timeout_s)
+        wait_until_serving(cluster, timeout_s)
 
     def _remember(self, manifests: str) -> None:
         """Keep what is about to change beside the Deployment, and the names of what comes new."""
@@ -88,7 +83,7 @@ class Kubernetes:
         if self._before:
             metadata, spec = self._before["metadata"], self._before["spec"]
             scaled = any(each["kind"] == "HorizontalPodAutoscaler" for each in self._others)
-            if scaled and (now := cluster.get("deployment", APP)):
+            if scaled and (now := cluster.get("deployment", cluster.workload.name)):
                 spec = spec | {"replicas": now["spec"]["replicas"]}  # as many as the load wants by now
             was = {
                 "/spec": spec,
@@ -96,14 +91,14 @@ class Kubernetes:
                 "/metadata/annotations": metadata["annotations"],
             }
             patch(cluster, [{"op": "replace", "path": path, "value": value} for path, value in was.items()])
-            wait_until_rolled(cluster, APP, "api", timeout_s)
+            wait_until_serving(cluster, timeout_s)
         if self._came:
             cluster.delete(*self._came)
 
 
 def patch(cluster: Cluster, changes: list[Object]) -> None:
     """Change the Deployment by a JSON patch."""
-    cluster.kubectl("patch", f"deployment/{APP}", "--type=json", f"--patch={json.dumps(changes)}")
+    cluster.kubectl("patch", f"deployment/{cluster.workload.name}", "--type=json", f"--patch={json.dumps(changes)}")
 
 
 def make_room(cluster: Cluster) -> None:
@@ -112,17 +107,24 @@ def make_room(cluster: Cluster) -> None:
     A ReplicaSet that was refused again and again tries after ever longer pauses, up to 17 minutes; a change of
     anything in it makes it try at once.
     """
-    cluster.delete(f"resourcequota/{QUOTA}")
+    cluster.delete(f"resourcequota/{cluster.workload.quota}")
     for change in ("house-price/room=made", "house-price/room-"):
-        cluster.kubectl("annotate", "replicasets", f"--selector={COMPONENT}=api", "--overwrite", change)
+        cluster.kubectl(
+            "annotate", "replicasets", f"--selector={COMPONENT}={cluster.workload.component}", "--overwrite", change
+        )
 
 
 def make_ready(cluster: Cluster, image: str) -> None:
     """Make the namespace, if it is not there yet, since a candidate comes before all else; and make room in it."""
     make_room(cluster)
     if not cluster.get("namespace", cluster.namespace):
-        documents = render(cluster.overlay, image).split("\n---\n")
+        documents = render(cluster.overlay, image, workload=cluster.workload).split("\n---\n")
         cluster.apply(next(text for text in documents if "kind: Namespace" in text))
+
+
+def wait_until_serving(cluster: Cluster, timeout_s: float) -> None:
+    """Return once all pods that callers reach are of the newest template and ready; raises as `wait_until_rolled`."""
+    wait_until_rolled(cluster, cluster.workload.name, cluster.workload.component, timeout_s)
 
 
 def wait_until_rolled(cluster: Cluster, name: str, component: str, timeout_s: float) -> None:
@@ -136,7 +138,7 @@ def wait_until_rolled(cluster: Cluster, name: str, component: str, timeout_s: fl
     while True:
         try:
             deployment = cluster.get("deployment", name)
-            found = cluster.pods(f"{COMPONENT}={component},app.kubernetes.io/name={APP}")
+            found = cluster.pods(f"{COMPONENT}={component},app.kubernetes.io/name={cluster.workload.name}")
         except ToolError:  # the API server may be away for a moment; pods go on without it
             if time.monotonic() > deadline:
                 raise
@@ -166,64 +168,10 @@ def is_rolled(deployment: Object) -> bool:
     return bool(seen and counts == [wanted] * 4)
 
 
-def mark_as_served(cluster: Cluster, version: str) -> None:
-    """Write down that a version has passed."""
-    cluster.kubectl("annotate", f"deployment/{APP}", f"{SERVED}={version}", "--overwrite")
-
-
-class WayBack:
-    """From what serves to what served before.
-
-    Only what has passed its rollout comes back, and what was rolled back once does not: the next one goes further.
-
-    Raises:
-        RolloutError: nothing else has served here, or all that has was rolled back.
-
-    """
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster, self._revisions, now = cluster, _revisions(cluster), cluster.serving()
-        before = previous_revision(self._revisions, now)
-        if now is None or before is None:
-            raise RolloutError(
-                "there is nothing to go back to; what was rolled back comes again by:  make rollout VERSION=…"
-            )
-        self._now, self._before = now, before
-        self.gone, self.back = version_of(now), version_of(image_of(before))
-
-    def go(self, timeout_s: float) -> None:
-        """Bring the pods back; raise RolloutError when they do not become ready in time."""
-        cluster, revision = self._cluster, self._before["metadata"]["annotations"][REVISION]
-        cluster.kubectl("rollout", "undo", f"deployment/{APP}", f"--to-revision={revision}")
-        for each in self._revisions:
-            if image_of(each) == self._now:
-                cluster.kubectl("annotate", f"replicaset/{each['metadata']['name']}", f"{SERVED}-")
-        self._let_apply_know()
-        wait_until_rolled(cluster, APP, "api", timeout_s)
-
-    def _let_apply_know(self) -> None:
-        """Say what is there now to the next `kubectl apply`, which takes away only what it believes to have brought."""
-        deployment = self._cluster.get("deployment", APP)
-        if deployment and (text := deployment["metadata"]["annotations"].get(APPLIED)):
-            applied, template = json.loads(text), self._before["spec"]["template"]
-            template["metadata"]["labels"].pop("pod-template-hash", None)
-            applied["spec"]["template"] = template
-            path = f"/metadata/annotations/{APPLIED.replace('/', '~1')}"
-            patch(self._cluster, [{"op": "replace", "path": path, "value": json.dumps(applied)}])
-
-
-def previous_revision(revisions: list[Object], now: str | None) -> Object | None:
-    """Choose the newest revision of another image that has served; one that failed only inherits another's mark."""
-    served = [
-        each
-        for each in revisions
-        if image_of(each) != now and each["metadata"]["annotations"].get(SERVED) == version_of(image_of(each))
-    ]
-    return max(served, key=lambda each: int(each["metadata"]["annotations"][REVISION]), default=None)
-
-
-def _revisions(cluster: Cluster) -> list[Object]:
-    found = cluster.kubectl("get", "replicasets", f"--selector={COMPONENT}=api", "--output=json")
+def revisions_of(cluster: Cluster) -> list[Object]:
+    """Read the ReplicaSets, one for each revision of the Deployment."""
+    selector = f"--selector={COMPONENT}={cluster.workload.component}"
+    found = cluster.kubectl("get", "replicasets", selector, "--output=json")
     items: list[Object] = json.loads(found)["items"]
     return items
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from phase2_k8s_cicd.cluster.cluster import APP, Cluster, Object
-from phase2_k8s_cicd.rollout.kubernetes import mark_as_served
+from phase2_k8s_cicd.cluster.cluster import Cluster, Object
 from phase2_k8s_cicd.rollout.probe import Report
+from phase2_k8s_cicd.rollout.way_back import mark_as_served
 
 Result = Literal["serving", "refused", "undone", "failed"]
 
@@ -50,13 +50,14 @@ class Outcome(BaseModel):
             ToolError: the cluster does not take it.
 
         """
-        deployment = cluster.get("deployment", APP)
+        name = cluster.workload.name
+        deployment = cluster.get("deployment", name)
         if deployment is None:
             return
         cluster.create(self._event(deployment))
         if self.result == "serving":
             cause = f"kubernetes.io/change-cause={self.version} by {self.by}, in place of {self.previous}"
-            cluster.kubectl("annotate", f"deployment/{APP}", cause, "--overwrite")
+            cluster.kubectl("annotate", f"deployment/{name}", cause, "--overwrite")
             mark_as_served(cluster, self.version)
 
     def _event(self, deployment: Object) -> Object:
@@ -65,7 +66,7 @@ class Outcome(BaseModel):
         return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"generateName": f"{APP}-rollout-"},
+            "metadata": {"generateName": f"{about['name']}-rollout-"},
             "involvedObject": {"apiVersion": "apps/v1", "kind": "Deployment", **about},
             "type": "Normal" if self.result == "serving" else "Warning",
             "reason": f"Rollout{self.result.capitalize()}",
