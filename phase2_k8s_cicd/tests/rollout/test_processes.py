@@ -59,13 +59,16 @@ def test_a_rolling_update_of_two_processes_loses_nothing_and_a_bad_model_does_no
     place = Processes(local, "v2", rollcheck)
     with place.watching(Question(place.url, 100, 0, expectations(houses)), said.append) as watch:
         rollout = Rollout(place, "v2", Plan(), said.append)
-        rollout.run(expectations(houses), expected)
+        assert rollout.run(expectations(houses), expected).startswith("shifted by 5, 25, 100 % of callers, ")
         report = watch.end()
 
+    new = {percent: found.versions["v2"].ok / found.ok for percent, found in rollout.shares.items()}
     with capsys.disabled():
         print(f"\n    {report.lost} of {report.requests:,} lost, p99 {report.p99_ms:.0f} ms")
     assert report.lost == 0, report.why_lost()
     assert set(report.versions) == {"dev", "v2"}
+    # Two rollchecks take turns with the gateway, and each meets its share nearly.
+    assert new == {5: pytest.approx(0.05, abs=0.04), 25: pytest.approx(0.25, abs=0.1), 100: pytest.approx(1, abs=0.05)}
     assert {answering(f"http://{HOST}:{port}") for port in (local.a_port, local.b_port)} == {"v2"}
 
     monkeypatch.setenv("HOUSE_MODEL_PATH", "nowhere")

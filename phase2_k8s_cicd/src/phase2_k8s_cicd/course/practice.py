@@ -17,8 +17,9 @@ from phase2_k8s_cicd.cluster.workload import HOUSE_PRICE_API
 from phase2_k8s_cicd.course.practice_delivery import EXERCISES as ON_DELIVERY
 from phase2_k8s_cicd.course.practice_script import EXERCISES as ON_BASH
 from phase2_k8s_cicd.errors import RolloutError, ToolError
+from phase2_k8s_cicd.rollout.limits import Plan
 from phase2_k8s_cicd.rollout.probe import Question, Report, Watch
-from phase2_k8s_cicd.rollout.rollout import Plan, Rollout
+from phase2_k8s_cicd.rollout.rollout import Rollout
 from phase2_k8s_cicd.tools import Say, run
 
 IMAGE = "house-price-service:exercise"
@@ -216,9 +217,9 @@ EXERCISES = {
         a_rollout_keeps_a_promise,
         (
             "A rollout that compares only with the version before lets the service become a little slower every time. "
-            "A Plan's fields come from the environment; _refuse_slower in rollout.py is where candidates are timed.",
-            "Give Plan p99_limit_ms: float | None = Field(None, gt=0, description=…). At the end of _refuse_slower: if "
-            "plan.p99_limit_ms is not None and new.p99_ms is above it, raise RolloutError with both numbers.",
+            "A Plan's fields come from the environment; too_slow in limits.py is where candidates are timed.",
+            "Give Plan p99_limit_ms: float | None = Field(None, gt=0, description=…). At the end of too_slow: if "
+            "plan.p99_limit_ms is not None and new.p99_ms is above it, append a line with both numbers to broken.",
         ),
     ),
     5: _in_go(

@@ -51,6 +51,7 @@ def summary(outcome: Outcome, overlay: str) -> str:
         "seconds": f"{outcome.seconds:.0f}",
     }
     asked = {f"candidate, {name} version": report for name, report in outcome.candidate.items()}
+    asked |= {f"{percent} % of callers shifted": report for percent, report in outcome.shares.items()}
     if outcome.watch:
         asked["callers meanwhile"] = outcome.watch
     lines = [f"### {title}", "", "| | |", "|---|---|"]

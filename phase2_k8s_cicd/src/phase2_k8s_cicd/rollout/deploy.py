@@ -26,11 +26,12 @@ from phase2_k8s_cicd.errors import RolloutError, ToolError
 from phase2_k8s_cicd.rollout import history
 from phase2_k8s_cicd.rollout import probe_pods as pods
 from phase2_k8s_cicd.rollout.kubernetes import Kubernetes, make_ready
+from phase2_k8s_cicd.rollout.limits import Plan
 from phase2_k8s_cicd.rollout.outcome import Outcome, Result
 from phase2_k8s_cicd.rollout.probe import Question, Report
 from phase2_k8s_cicd.rollout.processes import Local, Processes, build_rollcheck_binary
 from phase2_k8s_cicd.rollout.reference_houses import expectations, fixed_houses
-from phase2_k8s_cicd.rollout.rollout import Plan, Rollout
+from phase2_k8s_cicd.rollout.rollout import Rollout
 from phase2_k8s_cicd.rollout.way_back import WayBack
 from phase2_k8s_cicd.settings import PipelineSettings, RolloutSettings
 from phase2_k8s_cicd.tools import Say, run
@@ -110,6 +111,7 @@ def attempt(rollout: Rollout, houses: str, expected: str, by: str) -> Outcome:
         started_at=started_at,
         seconds=round(time.monotonic() - started, 1),
         candidate=rollout.candidate,
+        shares=rollout.shares,
         watch=rollout.watch,
     )
 

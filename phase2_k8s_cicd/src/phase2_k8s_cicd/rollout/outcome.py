@@ -29,6 +29,7 @@ class Outcome(BaseModel):
     started_at: dt.datetime
     seconds: float
     candidate: dict[str, Report] = {}
+    shares: dict[int, Report] = {}
     watch: Report | None = None
 
     @property

@@ -7,7 +7,6 @@ started again when it ends, and a drain that lets the gateway forget it first.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -28,6 +27,7 @@ from phase1_docker_api.service.launch import wait_until_ready
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from phase2_k8s_cicd.errors import RolloutError
+from phase2_k8s_cicd.rollout.gateway import Gateway
 from phase2_k8s_cicd.rollout.probe import Question, Report, report_in
 from phase2_k8s_cicd.tools import ROOT, Say, inherited, run
 
@@ -55,29 +55,17 @@ class Local(BaseSettings):
 
 
 def become_gateway(local: Local) -> None:
-    """Turn this process into Traefik, in front of both replicas."""
-    servers = [{"url": f"http://{HOST}:{local.port_of(replica)}"} for replica in REPLICAS]
-    health = {"path": "/readyz", "interval": "1s", "timeout": "1s"}
-    routes = {
-        "http": {
-            "routers": {"all": {"rule": "PathPrefix(`/`)", "service": "replicas"}},
-            "services": {"replicas": {"loadBalancer": {"servers": servers, "healthCheck": health}}},
-        }
-    }
-    local.run_folder.mkdir(parents=True, exist_ok=True)
-    file = local.run_folder / "routes.yaml"
-    file.write_text(json.dumps(routes))  # JSON is YAML too
-    traefik = Path(sys.executable).parent / "traefik"
-    os.execv(  # noqa: S606 - the program that the lock names
-        traefik,
-        [
-            str(traefik),
-            f"--entrypoints.web.address={HOST}:{local.gateway_port}",
-            f"--providers.file.filename={file}",
-            "--log.level=ERROR",
-            "--global.checknewversion=false",
-            "--global.sendanonymoususage=false",
-        ],
+    """Turn this process into the gateway in front of both replicas."""
+    gateway_of(local).become()
+
+
+def gateway_of(local: Local) -> Gateway:
+    """Give the gateway, which can let callers reach a candidate beside the replicas."""
+    return Gateway(
+        url=f"http://{HOST}:{local.gateway_port}",
+        file=local.run_folder / "routes.yaml",
+        serving=[f"http://{HOST}:{local.port_of(replica)}" for replica in REPLICAS],
+        candidate=f"http://{HOST}:{local.candidate_port}",
     )
 
 
@@ -106,13 +94,14 @@ class Processes:
 
     def __init__(self, local: Local, version: str, rollcheck: Path) -> None:
         self._local, self.version, self._rollcheck = local, version, rollcheck
-        self.url = f"http://{HOST}:{local.gateway_port}"
+        self._gateway, self._end = gateway_of(local), signal.SIGINT
+        self.url = self._gateway.url
         self.previous = answering(self.url)
         self.answering = {self.previous} if self.previous else frozenset[str]()
 
     @contextmanager
     def candidate(self, timeout_s: float) -> Iterator[str]:
-        """Start a third process, which the gateway does not know."""
+        """Start a third process, which no caller reaches until `shift` lets some."""
         port = self._local.candidate_port
         url = f"http://{HOST}:{port}"
         if is_busy(port):
@@ -129,8 +118,13 @@ class Processes:
             except ServiceError as error:
                 raise RolloutError(f"{error}; its last words: {log.read_text()[-500:].strip()}") from error
             finally:
-                process.send_signal(signal.SIGINT)
+                process.send_signal(self._end)
                 process.wait(30)
+
+    def shift(self, percent: int) -> None:
+        """Let this share of callers reach the candidate."""
+        self._gateway.shift(percent)
+        self._end = signal.SIGTERM  # it answers on for a while, as some request may still be on its way to it
 
     def ask(self, questions: Mapping[str, Question]) -> dict[str, Report]:
         """Run one rollcheck a question, side by side."""

@@ -2,21 +2,22 @@
 
 First the new version runs beside the old one, as a candidate that no caller reaches. It must start, answer 200 fixed
 houses with the prices that its model gives offline, and not be slower than the old version, asked at the same time.
-Only then is the old one replaced, while somebody keeps asking; what is lost then undoes the rollout.
+Where a gateway can shift callers, a growing share of them then reaches the candidate, and each share is judged. Only
+then is the old one replaced, while rollcheck keeps asking; what is lost then undoes the rollout.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager, suppress
-from typing import Protocol
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 from phase1_docker_api.errors import CourseError
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from phase2_k8s_cicd.errors import RolloutError
+from phase2_k8s_cicd.rollout.limits import ENOUGH_FOR_P50, Latency, Plan, too_slow
 from phase2_k8s_cicd.rollout.probe import Question, Report, Watch
 from phase2_k8s_cicd.rollout.reference_houses import HOUSES
 from phase2_k8s_cicd.tools import Say, undisturbed
@@ -25,26 +26,6 @@ from phase2_k8s_cicd.tools import Say, undisturbed
 ALONE_SECONDS = 2
 # Not the plan's: who has too little time for an update must still have enough for the way back.
 UNDO_SECONDS = 240
-
-
-class Plan(BaseSettings):
-    """How long a rollout waits and what it tolerates; each can come from ROLLOUT_ and its name in capitals."""
-
-    model_config = SettingsConfigDict(env_prefix="ROLLOUT_", frozen=True, extra="ignore")
-
-    wait_seconds: float = Field(0, ge=0, description="How long to wait for the end of another rollout there.")
-    start_seconds: int = Field(90, ge=5, description="How long a candidate may take until it is ready.")
-    update_seconds: int = Field(240, ge=10, description="How long replacing all pods may take.")
-    compare_rate: float = Field(25, gt=0, le=200, description="Requests a second to each of old and new.")
-    watch_rate: float = Field(50, gt=0, le=500, description="Requests a second while the old version is replaced.")
-    settle_seconds: float = Field(
-        8, ge=7, description="How long to ask on when all is replaced; in the last two the new version answers alone."
-    )
-    slower_times: float = Field(
-        3, ge=1, description="How many times the old version's p50, p99 and share of lost answers are tolerated,"
-    )
-    p50_slack_ms: float = Field(2, ge=0, description="so much on top of p50,")
-    p99_slack_ms: float = Field(50, ge=0, description="and so much of p99, which is noisy on a small machine.")
 
 
 class Place(Protocol):
@@ -76,6 +57,17 @@ class Place(Protocol):
         """Bring the old version back."""
 
 
+@runtime_checkable
+class ShiftingPlace(Place, Protocol):
+    """A place with a gateway in front."""
+
+    def shift(self, percent: int) -> None:
+        """Let this share of callers reach the candidate, the others what serves; return once the gateway does so.
+
+        Raises RolloutError when the gateway does not take it in time.
+        """
+
+
 class Rollout:
     """One version's way into one place."""
 
@@ -83,11 +75,17 @@ class Rollout:
         self._place, self._plan, self._say = place, plan, say
         self.version, self.previous = version, place.previous
         self.candidate: dict[str, Report] = {}
+        self.shares: dict[int, Report] = {}
         self.watch: Report | None = None
-        self.begun = False
         self.undo_failed = ""
         self._old_answers = place.previous is not None
         self._tolerated = 0.0
+        self._shifted = self._replacing = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether callers may have met the new version."""
+        return self._shifted or self._replacing
 
     def run(self, houses: str, expected: str) -> str:
         """Go all the way, and say in a line how it went; `expected` are the houses with their prices.
@@ -97,63 +95,103 @@ class Rollout:
             ToolError: a program failed; the old version serves.
 
         """
-        try:
-            self._try_candidate(houses, expected)
-            self._replace(houses, expected)
-        except BaseException:  # Ctrl-C too
-            if self.begun:
-                self._undo()
-            raise
-        if (seen := self.watch) is None:
-            return f"nothing answered before{f', {self.previous} neither' if self.previous else ''}"
-        lost = f"{seen.lost} lost{f', as {self.previous} did' if self._tolerated else ''}"
-        return f"asked {seen.requests:,} times meanwhile, {lost}, p99 {seen.p99_ms:.1f} ms"
-
-    def _undo(self) -> None:
-        """Bring the old version back; that this fails too must not hide why it was begun."""
-        self._say(f"undoing: back to {self.previous or 'nothing'} …")
-        try:
-            with undisturbed():
-                self._place.undo(UNDO_SECONDS)
-        except CourseError as error:
-            self.undo_failed = str(error)
-
-    def _try_candidate(self, houses: str, expected: str) -> None:
-        place, rate = self._place, self._plan.compare_rate
+        place = self._place
         self._say(f"candidate: {self.version} on its own, which no caller reaches …")
         started = time.monotonic()
         with place.candidate(self._plan.start_seconds) as url:
             self._say(f"it is ready after {time.monotonic() - started:.0f} s; asking for {HOUSES} houses …")
-            questions = {"new": Question(url, rate, HOUSES / rate, expected, [self.version])}
-            if self.previous:
-                questions["old"] = Question(place.url, rate, HOUSES / rate, houses, sorted(place.answering))
-            self.candidate = place.ask(questions)
+            self._try_candidate(url, houses, expected)
+            if shifting := self._old_answers and isinstance(place, ShiftingPlace):
+                with self._or_back():  # while the candidate is still there, which callers may be on
+                    self._shift(place, houses)
+                    self._replace(houses, expected)
+        if not shifting:
+            with self._or_back():
+                self._replace(houses, expected)
+        return self._how_it_went()
+
+    def _how_it_went(self) -> str:
+        if (seen := self.watch) is None:
+            return f"nothing answered before{f', {self.previous} neither' if self.previous else ''}"
+        shares = f"shifted by {', '.join(map(str, self.shares))} % of callers, " if self.shares else ""
+        lost = f"{seen.lost} lost{f', as {self.previous} did' if self._tolerated else ''}"
+        unasked = f", {seen.not_asked:,} not asked" if seen.not_asked else ""
+        return f"{shares}asked {seen.requests:,} times meanwhile, {lost}{unasked}, p99 {seen.p99_ms:.1f} ms"
+
+    @contextmanager
+    def _or_back(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:  # Ctrl-C too
+            if self.begun:
+                self._undo()
+            raise
+
+    def _undo(self) -> None:
+        """Bring the old version back; that this fails too must not hide why it was begun."""
+        self._say(f"undoing: back to {self.previous or 'nothing'} …")
+        ways = [partial(self._place.undo, UNDO_SECONDS)] if self._replacing else []
+        if self._shifted and isinstance(self._place, ShiftingPlace):
+            ways.insert(0, partial(self._place.shift, 0))  # callers first
+        with undisturbed():
+            for way in ways:
+                try:
+                    way()
+                except CourseError as error:
+                    self.undo_failed = str(error)
+
+    def _try_candidate(self, url: str, houses: str, expected: str) -> None:
+        place, rate = self._place, self._plan.compare_rate
+        questions = {"new": Question(url, rate, HOUSES / rate, expected, [self.version])}
+        if self.previous:
+            questions["old"] = Question(place.url, rate, HOUSES / rate, houses, sorted(place.answering))
+        self.candidate = place.ask(questions)
         new, old = self.candidate["new"], self.candidate.get("old")
         if old and not old.ok:
             self._say(f"{self.previous} does not answer at all ({old.why_lost()}): there is nothing to lose")
             self._old_answers, old = False, None
         if old and old.lost:
             self._tolerated = self._plan.slower_times * old.lost / old.requests
-        if new.lost:
-            raise RolloutError(f"{self.version} does not answer as it should: {new.why_lost()}")
-        self._refuse_slower(new, old)
+        broken = [f"does not answer as it should: {new.why_lost()}"] if new.lost else []
+        if slow := too_slow(new, old, self._plan):
+            broken.append(f"is too slow: {'; '.join(slow)}")
+        if broken:
+            raise RolloutError(f"{self.version} {'; it '.join(broken)}")
         beside = f" (old: {old.p50_ms:.1f} / {old.p99_ms:.1f})" if old else ""
         self._say(f"prices as offline, p50 / p99 {new.p50_ms:.1f} / {new.p99_ms:.1f} ms{beside}")
 
-    def _refuse_slower(self, new: Report, old: Report | None) -> None:
-        plan = self._plan
-        for claim, took, before, slack in (
-            ("half of its answers take", new.p50_ms, old.p50_ms if old else 10.0, plan.p50_slack_ms),
-            ("one answer in a hundred takes", new.p99_ms, old.p99_ms if old else 100.0, plan.p99_slack_ms),
-        ):
-            if took > before * plan.slower_times + slack:
-                than = "the old version" if old else "expected are"
-                raise RolloutError(f"{self.version} is too slow: {claim} {took:.1f} ms or more, {than} {before:.1f} ms")
+    def _shift(self, place: ShiftingPlace, houses: str) -> None:
+        """Let a growing share of callers reach the candidate, and judge each share."""
+        question = Question(place.url, self._plan.watch_rate, 0, houses, sorted({self.version, *place.answering}))
+        for percent in self._plan.shares:
+            self._say(f"{percent} % of callers reach {self.version} …")
+            self._shifted = True
+            with place.watching(question, self._say) as watch:
+                place.shift(percent)
+                time.sleep(self._plan.step_seconds)
+                found = self.shares[percent] = watch.end()
+            if broken := self._broken_at(percent, found):
+                raise RolloutError(f"at {percent} % of callers: {'; '.join(broken)}")
+
+    def _broken_at(self, percent: int, found: Report) -> list[str]:
+        """Name each limit that is broken while a share of callers reaches the candidate."""
+        broken = [found.why_lost()] if found.lost > self._tolerated * found.requests else []
+        new = found.versions.get(self.version)
+        if new is None:
+            return [*broken, f"{self.version} never answered at {self._place.url}"]
+        if slow := too_slow(new, self._old_beside(found), self._plan):
+            broken.append(f"{self.version} is too slow: {'; '.join(slow)}")
+        return broken + (self._still_answering(found, "at 100 %") if percent == 100 else [])
+
+    def _old_beside(self, found: Report) -> Latency | None:
+        """Give the old version's figures of the same time, else those from beside the candidate."""
+        old = [each for name, each in found.versions.items() if name != self.version and each.ok >= ENOUGH_FOR_P50]
+        return max(old, key=lambda each: each.ok, default=self.candidate.get("old"))
 
     def _replace(self, houses: str, expected: str) -> None:
         place, plan = self._place, self._plan
         self._say(f"replacing {self.previous or 'nothing'} by {self.version} …")
-        self.begun = True
+        self._replacing = True
         if not self._old_answers:
             place.replace(plan.update_seconds)
             return
@@ -161,6 +199,8 @@ class Rollout:
         with place.watching(question, self._say) as watch:
             try:
                 place.replace(plan.update_seconds)
+                if self._shifted and isinstance(place, ShiftingPlace):
+                    place.shift(0)  # from the candidate to what is the same version now
                 time.sleep(plan.settle_seconds)
             except CourseError:
                 with suppress(CourseError):  # what callers saw until then is worth keeping
@@ -172,14 +212,19 @@ class Rollout:
             self._judge_alone(expected)
 
     def _judge(self, found: Report) -> None:
+        broken = []
         if found.lost > self._tolerated * found.requests:
-            raise RolloutError(f"while {self.version} came in, {found.why_lost()}")
+            broken.append(f"while {self.version} came in, {found.why_lost()}")
         if self.version not in found.versions:
-            raise RolloutError(f"{self.version} never answered at {self._place.url}")
-        for name in sorted({*self._place.answering} - {self.version}):
-            old = found.versions.get(name)
-            if old and old.last_s > found.seconds - ALONE_SECONDS:
-                raise RolloutError(f"{name} still answers after it was replaced")
+            broken.append(f"{self.version} never answered at {self._place.url}")
+        broken += self._still_answering(found, "after it was replaced")
+        if broken:
+            raise RolloutError("; ".join(broken))
+
+    def _still_answering(self, found: Report, when: str) -> list[str]:
+        old = {name: found.versions.get(name) for name in sorted({*self._place.answering} - {self.version})}
+        end = found.seconds - ALONE_SECONDS
+        return [f"{name} still answers {when}" for name, each in old.items() if each and each.last_s > end]
 
     def _judge_alone(self, expected: str) -> None:
         """Ask once more: what was lost while the old version was there, which loses answers, may have been its own."""

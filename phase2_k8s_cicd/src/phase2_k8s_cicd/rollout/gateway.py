@@ -1,0 +1,94 @@
+"""A gateway of this machine, Traefik: what it is told, and how it lets a share of callers reach a candidate."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from phase2_k8s_cicd.errors import RolloutError
+
+# Each answer says by which routes it came: only so is it known that the gateway has read new ones.
+SHARE_HEADER = "X-Candidate-Share"
+READ_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Traefik at `url`, which reads `file`; in front of servers that serve, and of a candidate beside them."""
+
+    url: str
+    file: Path
+    serving: Sequence[str]
+    candidate: str
+    health_path: str = "/readyz"
+
+    def become(self) -> None:
+        """Turn this process into Traefik; all callers reach the servers that serve."""
+        self._write(0)
+        traefik = Path(sys.executable).parent / "traefik"
+        os.execv(  # noqa: S606 - the program that the requirements name
+            traefik,
+            [
+                str(traefik),
+                f"--entrypoints.web.address={urlsplit(self.url).netloc}",
+                f"--providers.file.filename={self.file}",
+                "--providers.providersthrottleduration=100ms",  # instead of 2 s, until it acts on a new file
+                "--log.level=ERROR",
+                "--global.checknewversion=false",
+                "--global.sendanonymoususage=false",
+            ],
+        )
+
+    def shift(self, percent: int) -> None:
+        """Let this share of callers reach the candidate; return once the gateway does.
+
+        Raises:
+            RolloutError: the gateway did not take it in time.
+
+        """
+        self._write(percent)
+        deadline = time.monotonic() + READ_SECONDS
+        while self._share() != str(percent):
+            if time.monotonic() > deadline:
+                raise RolloutError(f"the gateway did not shift to {percent} % in {READ_SECONDS} s: make phase2-logs")
+            time.sleep(0.05)
+
+    def _share(self) -> str | None:
+        try:
+            answer = httpx.get(f"{self.url}{self.health_path}", trust_env=False, timeout=2)
+        except httpx.TransportError:
+            return None
+        share: str | None = answer.headers.get(SHARE_HEADER)
+        return share
+
+    def _write(self, percent: int) -> None:
+        """Rename a whole file into place: of one that is being written, Traefik would read a part and answer 404."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        new = self.file.with_suffix(".new")
+        new.write_text(json.dumps(self._routes(percent)))  # JSON is YAML too
+        new.replace(self.file)
+
+    def _routes(self, percent: int) -> dict[str, Any]:
+        services = {"serving": self._balanced(self.serving)}
+        if percent:
+            weights = {"serving": 100 - percent, "candidate": percent}
+            services["candidate"] = self._balanced([self.candidate])
+            # With health checks on both levels, the share of a candidate that dies goes to those that serve.
+            parts = [{"name": name, "weight": weight} for name, weight in weights.items()]
+            services["shared"] = {"weighted": {"healthCheck": {}, "services": parts}}
+        router = {"rule": "PathPrefix(`/`)", "service": "shared" if percent else "serving", "middlewares": ["share"]}
+        share = {"headers": {"customResponseHeaders": {SHARE_HEADER: str(percent)}}}
+        return {"http": {"routers": {"all": router}, "services": services, "middlewares": {"share": share}}}
+
+    def _balanced(self, urls: Sequence[str]) -> dict[str, Any]:
+        health = {"path": self.health_path, "interval": "1s", "timeout": "1s"}
+        return {"loadBalancer": {"servers": [{"url": url} for url in urls], "healthCheck": health}}
