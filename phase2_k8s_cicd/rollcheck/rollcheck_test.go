@@ -58,22 +58,23 @@ func TestARequestThatIsFreshHasAConnectionOfItsOwn(t *testing.T) {
 }
 
 func TestTheScheduleDoesNotWaitForAnswers(t *testing.T) {
-	var underWay, most atomic.Int64
+	var underWay atomic.Int64
+	all := make(chan struct{})
 	url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		most.Store(max(most.Load(), underWay.Add(1)))
-		defer underWay.Add(-1)
-		time.Sleep(time.Second)
-		saying(200, goodBody)(w, r)
+		if underWay.Add(1) == 50 {
+			close(all)
+		}
+		select { // nobody is answered before all have asked
+		case <-all:
+			saying(200, goodBody)(w, r)
+		case <-r.Context().Done():
+		}
 	})
 
-	started := time.Now()
-	_, r, _ := check(t, "-rate", "100", "-requests", "50", url)
+	_, r, _ := check(t, "-rate", "100", "-requests", "50", "-timeout", "30s", url)
 
-	if r.OK != 50 || time.Since(started) > 20*time.Second {
-		t.Errorf("%d answers took %v; one after the other they would take 50 s", r.OK, time.Since(started))
-	}
-	if most.Load() < 40 {
-		t.Errorf("at most %d were under way together", most.Load())
+	if r.OK != 50 {
+		t.Errorf("%d answers; %d were under way together", r.OK, underWay.Load())
 	}
 }
 
@@ -85,7 +86,7 @@ func TestLatencyCountsFromWhenARequestWasDue(t *testing.T) {
 
 	_, r, _ := check(t, "-rate", "50", "-requests", "10", url)
 
-	if r.P50MS < 100 || r.P99MS < r.P50MS || r.MaxMS < r.P99MS || r.MaxMS > 2000 {
+	if r.P50MS < 100 || r.P99MS < r.P50MS || r.MaxMS < r.P99MS {
 		t.Errorf("p50 %v, p99 %v, max %v ms", r.P50MS, r.P99MS, r.MaxMS)
 	}
 }

@@ -23,6 +23,9 @@ from phase2_k8s_cicd.rollout.rollout import Plan, Rollout
 
 pytestmark = pytest.mark.slow
 
+# No claim of these tests is about speed: a busy machine may take minutes to start a replica.
+PATIENCE_SECONDS = 300
+PLAN = Plan(start_seconds=PATIENCE_SECONDS, update_seconds=2 * PATIENCE_SECONDS)
 PORTS = ("gateway_port", "a_port", "b_port", "candidate_port")
 
 
@@ -42,7 +45,7 @@ def local(trees_artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             stack.callback(process.wait, 30)
             stack.callback(process.terminate)
         for port in (local.a_port, local.b_port, local.gateway_port):
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + PATIENCE_SECONDS
             while answering(f"http://{HOST}:{port}") is None:
                 assert time.monotonic() < deadline, (tmp_path / "log").read_text()
                 time.sleep(0.1)
@@ -58,7 +61,7 @@ def test_a_rolling_update_of_two_processes_loses_nothing_and_a_bad_model_does_no
     said: list[str] = []
     place = Processes(local, "v2", rollcheck)
     with place.watching(Question(place.url, 100, 0, expectations(houses)), said.append) as watch:
-        rollout = Rollout(place, "v2", Plan(), said.append)
+        rollout = Rollout(place, "v2", PLAN, said.append)
         assert rollout.run(expectations(houses), expected).startswith("shifted by 5, 25, 100 % of callers, ")
         report = watch.end()
 
@@ -73,7 +76,7 @@ def test_a_rolling_update_of_two_processes_loses_nothing_and_a_bad_model_does_no
 
     monkeypatch.setenv("HOUSE_MODEL_PATH", "nowhere")
     with pytest.raises(Exception, match="no whole model in"):
-        Rollout(Processes(local, "v3", rollcheck), "v3", Plan(), said.append).run(expectations(houses), expected)
+        Rollout(Processes(local, "v3", rollcheck), "v3", PLAN, said.append).run(expectations(houses), expected)
 
     assert answering(place.url) == "v2"
 
@@ -98,13 +101,13 @@ def test_the_check_believes_two_sound_replicas_and_finds_one_of_another_version(
     def unsound() -> dict[str, bool | None]:
         return {finding.name: finding.holds for finding in check_processes(local, reports) if not finding.holds}
 
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while (seen := unsound()) != {"last rollout": None}:  # there was none
         assert time.monotonic() < deadline, seen
         time.sleep(0.5)  # the gateway looks once a second at who is ready
     (tmp_path / "version").write_text("v9")
     os.kill(int((tmp_path / "replica-a.pid").read_text()), signal.SIGTERM)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while answering(f"http://{HOST}:{local.a_port}") != "v9":
         assert time.monotonic() < deadline, (tmp_path / "log").read_text()
         time.sleep(0.1)
