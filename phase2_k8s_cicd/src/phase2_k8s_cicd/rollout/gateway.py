@@ -16,9 +16,9 @@ import httpx
 
 from phase2_k8s_cicd.errors import RolloutError
 
-# Each answer says by which routes it came: only so is it known that the gateway has read new ones.
-SHARE_HEADER = "X-Candidate-Share"
-READ_SECONDS = 10
+# The gateway answers this path itself, by the routes that it has read: only so is it known that it has read new ones.
+SHARE_PATH, SHARE_HEADER = "/gateway/share", "X-Candidate-Share"
+READ_SECONDS = 60  # it takes a tenth of one; a machine that is busy may take many
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Gateway:
 
     def _share(self) -> str | None:
         try:
-            answer = httpx.get(f"{self.url}{self.health_path}", trust_env=False, timeout=2)
+            answer = httpx.get(f"{self.url}{SHARE_PATH}", trust_env=False, timeout=10)
         except httpx.TransportError:
             return None
         share: str | None = answer.headers.get(SHARE_HEADER)
@@ -85,9 +85,12 @@ class Gateway:
             # With health checks on both levels, the share of a candidate that dies goes to those that serve.
             parts = [{"name": name, "weight": weight} for name, weight in weights.items()]
             services["shared"] = {"weighted": {"healthCheck": {}, "services": parts}}
-        router = {"rule": "PathPrefix(`/`)", "service": "shared" if percent else "serving", "middlewares": ["share"]}
+        routers = {
+            "all": {"rule": "PathPrefix(`/`)", "service": "shared" if percent else "serving"},
+            "share": {"rule": f"Path(`{SHARE_PATH}`)", "service": "noop@internal", "middlewares": ["share"]},
+        }
         share = {"headers": {"customResponseHeaders": {SHARE_HEADER: str(percent)}}}
-        return {"http": {"routers": {"all": router}, "services": services, "middlewares": {"share": share}}}
+        return {"http": {"routers": routers, "services": services, "middlewares": {"share": share}}}
 
     def _balanced(self, urls: Sequence[str]) -> dict[str, Any]:
         health = {"path": self.health_path, "interval": "1s", "timeout": "1s"}
