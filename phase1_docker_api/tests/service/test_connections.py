@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -180,3 +181,65 @@ def test_a_body_that_is_announced_first_is_asked_for(connection: socket.socket) 
 
     assert asked == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert answers_on(connection) == [b"200", b"200"]
+
+
+# As curl --http2, Java's HttpClient and a browser's WebSocket send them.
+OFFERS = {
+    "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n",
+    "websocket": b"Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n",
+}
+WITH_LENGTH = b"Content-Length: %d\r\n\r\n" % len(HOUSE) + HOUSE
+IN_CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(HOUSE), HOUSE)
+
+
+def answer_on(connection: socket.socket) -> bytes:
+    """One whole answer; the connection stays open."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(1)
+    [length] = re.findall(rb"\r\ncontent-length: (\d+)\r\n", received)
+    return received + connection.recv(int(length), socket.MSG_WAITALL)
+
+
+@pytest.mark.parametrize("cut", ["nowhere", "in the offer", "before the body", "in the body", "everywhere"])
+@pytest.mark.parametrize("body", [WITH_LENGTH, IN_CHUNKS], ids=["length", "chunks"])
+@pytest.mark.parametrize("offer", OFFERS)
+def test_a_request_that_offers_an_upgrade_is_answered_as_usual(
+    connection: socket.socket, offer: str, body: bytes, cut: str
+) -> None:
+    request = HEAD + OFFERS[offer] + body
+    begin = request.index(b"\r\n\r\n") + 4
+    middle = {"in the offer": len(HEAD) + 20, "before the body": begin, "in the body": begin + 9}.get(cut, len(request))
+    pieces = [request[:middle], request[middle:]] if cut != "everywhere" else [bytes([byte]) for byte in request]
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    for piece in pieces:
+        connection.sendall(piece)
+        time.sleep(0.001)  # so that most pieces arrive alone; the answer is the same when they do not
+    first = answer_on(connection)
+    connection.sendall(PREDICT)
+    second = answer_on(connection)
+
+    assert first.split(b" ", 2)[1] == b"200"
+    assert first.rpartition(b"\r\n\r\n")[2] == second.rpartition(b"\r\n\r\n")[2]
+
+
+def test_requests_with_offers_that_come_in_one_piece_are_all_answered(connection: socket.socket) -> None:
+    offering = HEAD + OFFERS["h2c"] + WITH_LENGTH
+    head_only = b"GET /healthz HTTP/1.1\r\nHost: house\r\n" + OFFERS["h2c"] + b"\r\n"
+    connection.sendall((offering + head_only) * 20 + PREDICT + LAST)
+
+    assert answers_on(connection) == [b"200"] * 42
+
+
+def test_an_offer_does_not_keep_a_connection_that_is_to_be_closed(connection: socket.socket) -> None:
+    connection.sendall(HEAD + OFFERS["h2c"].replace(b"Upgrade, HTTP2", b"close, Upgrade, HTTP2") + WITH_LENGTH)
+
+    assert answers_on(connection) == [b"200"]
+
+
+@pytest.mark.parametrize("target", [b"house:443", b"/predict"])
+def test_a_tunnel_is_refused(connection: socket.socket, target: bytes) -> None:
+    connection.sendall(b"CONNECT " + target + b" HTTP/1.1\r\nHost: house\r\nConnection: close\r\n\r\n")
+
+    assert answers_on(connection) in ([b"400"], [b"405"])

@@ -12,10 +12,11 @@ from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from phase1_docker_api.errors import ServiceError
 from phase1_docker_api.service.logs import get_logger
+from phase1_docker_api.service.protocol import HttpProtocol
 from phase1_docker_api.settings import Settings
 
 
@@ -34,7 +35,7 @@ class PatientServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Look after slow clients once a second; uvicorn calls this ten times as often."""
         if counter % 10 == 0:
-            self._slow_clients.cut_off(cast(set[HttpToolsProtocol], self.server_state.connections))
+            self._slow_clients.cut_off(cast(set[HttpProtocol], self.server_state.connections))
         return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -72,9 +73,9 @@ class SlowClients:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._since: dict[tuple[HttpToolsProtocol, RequestResponseCycle | None], float] = {}
+        self._since: dict[tuple[HttpProtocol, RequestResponseCycle | None], float] = {}
 
-    def cut_off(self, connections: set[HttpToolsProtocol]) -> None:
+    def cut_off(self, connections: set[HttpProtocol]) -> None:
         """Cut who has sent no whole head, or does not fetch its answers; let who reads a body look at the time."""
         now, owing = time.monotonic(), {}
         for connection in list(connections):
@@ -100,7 +101,7 @@ def run(app: FastAPI, settings: Settings) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=HttpProtocol,
         ws="none",
         log_config=None,
         access_log=False,
