@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,7 @@ def _problem(error: dict[str, Any], place: tuple[str | int, ...]) -> Problem:
     return Problem(
         field=".".join(map(str, place)) or "body",
         problem=f"{error['msg']}{_received(error)}",
-        hint=_hint(error, name),
+        hint=_hint(error, place, name),
     )
 
 
@@ -97,17 +98,41 @@ def _short(value: object) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _hint(error: dict[str, Any], name: str) -> str:
+def _hint(error: dict[str, Any], place: tuple[str | int, ...], name: str) -> str:
     if error["type"] == "extra_forbidden":
         near = get_close_matches(name, House.model_fields, n=1)
-        if near == [name]:
-            return 'put houses into a list: {"houses": [{…}, {…}]}, or send one to /predict'
         return f"did you mean {near[0]}?" if near else f"leave it out; known fields: {', '.join(House.model_fields)}"
     field = House.model_fields.get(name)
     if field is None or not field.examples:
-        return "compare the body with the examples at /docs"
+        return _form_hint(error, place)
     verb = "add" if error["type"] == "missing" else "send"
+    example: Any = field.examples[0]
+    if place[0] == "columns" and len(place) == 2:  # a whole column, and not one of its cells
+        return f'{verb} a list with one value a house, for example "{name}": {json.dumps([example] * 2)}'
     in_unit = f" ({UNITS[name]})" if name in UNITS else ""
     is_small_area = error["type"] == "greater_than_equal" and UNITS.get(name) == "sqft"
     metric = "; is it in m²? one m² is 10.76 sqft" if is_small_area else ""
-    return f'{verb} for example "{name}": {json.dumps(field.examples[0])}{in_unit}{metric}'
+    unknown = "" if field.is_required() or not _is_no_number(error) else "; send null where it is not known"
+    return f'{verb} for example "{name}": {json.dumps(example)}{in_unit}{metric}{unknown}'
+
+
+def _is_no_number(error: Mapping[str, Any]) -> bool:
+    value = error["input"]
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _form_hint(error: Mapping[str, Any], place: tuple[str | int, ...]) -> str:
+    """Say what form is wanted where no single field is at fault, by what was sent."""
+    if error["type"] == "too_long":
+        return "send fewer at a time"
+    if place == ("columns",):
+        return 'send one list a field: {"columns": {"land_area_sqft": [5000, 4000], "bedrooms": [3, 2]}}'
+    if place == ("houses",):
+        return 'send a list of objects: {"houses": [{"land_area_sqft": 5000, "bedrooms": 3}]}'
+    if place[:1] == ("houses",):
+        return 'send an object for each house, such as {"land_area_sqft": 5000, "bedrooms": 3}'
+    if not place and isinstance(error["input"], list):
+        return 'send one object and no list; a list of houses goes to /predict/batch as {"houses": [{…}, {…}]}'
+    if not place:
+        return 'send an object, such as {"land_area_sqft": 5000, "bedrooms": 3}'
+    return "compare the body with the examples at /docs"

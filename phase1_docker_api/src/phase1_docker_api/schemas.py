@@ -84,6 +84,8 @@ class Sale(House):
     property_id: Category | None = Field(None, description="Name of the parcel, the same at each resale.")
 
 
+MINIMAL_EXAMPLE: dict[str, Any] = {"land_area_sqft": 5000, "bedrooms": 3}
+FULL_EXAMPLE: dict[str, Any] = {name: field.examples[0] for name, field in House.model_fields.items() if field.examples}
 REQUIRED_FIELDS = tuple(name for name, field in House.model_fields.items() if field.is_required())
 OPTIONAL_FIELDS = tuple(name for name in House.model_fields if name not in REQUIRED_FIELDS)
 CATEGORIES = ("neighborhood", "property_type")
@@ -112,7 +114,7 @@ class Warned(BaseModel):
     """Something about the request that makes the estimate less trustworthy; it was answered all the same."""
 
     field: str
-    code: str = Field(description="unknown_category, outside_training_range or not_used_by_model")
+    code: str = Field(description="unknown_category, outside_training_range, not_used_by_model or context_last_known")
     message: str
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from phase1_docker_api.schemas import REQUIRED_FIELDS, House, Refused
-from phase1_docker_api.service.requests import MAX_PROBLEMS
+from phase1_docker_api.service.checking import MAX_PROBLEMS
 
 JSON = {"Content-Type": "application/json"}
 MINIMAL = {"land_area_sqft": 5000, "bedrooms": 3}
@@ -61,9 +61,18 @@ TEXT = b'{"land_area_sqft": 5000, "bedrooms": 3}'
 EIGHT = [MINIMAL] * 8
 FAULTS = [
     # Numbers
-    bare("NaN", b'{"land_area_sqft": NaN, "bedrooms": 3}'),
-    bare("Infinity", b'{"land_area_sqft": Infinity, "bedrooms": 3}'),
-    bare("minus Infinity", b'{"land_area_sqft": -Infinity, "bedrooms": 3}'),
+    bare("NaN", b'{"land_area_sqft": NaN, "bedrooms": 3}', "land_area_sqft"),
+    bare("Infinity", b'{"land_area_sqft": Infinity, "bedrooms": 3}', "land_area_sqft"),
+    bare("minus Infinity", b'{"land_area_sqft": -Infinity, "bedrooms": 3}', "land_area_sqft"),
+    bare("NaN for a count", b'{"land_area_sqft": 5000, "bedrooms": NaN}', "bedrooms"),
+    house("NaN for what is not known", "bathrooms", '"bathrooms": NaN', "send null where it is not known"),
+    house("NaN for a category", "neighborhood", '"neighborhood": NaN', '"A12"'),
+    house("NaN for a boolean", "waterfront", '"waterfront": NaN', "false"),
+    Faulty("NaN in a row", "houses.1.bathrooms", path="/predict/batch", hint="send null",
+           body=b'{"houses": [' + TEXT + b', {"land_area_sqft": 5000, "bedrooms": 3, "bathrooms": NaN}]}'),
+    Faulty("NaN in a column", "columns.land_area_sqft.1", path="/predict/batch", hint="5000 (sqft)",
+           body=b'{"columns": {"land_area_sqft": [5000, NaN], "bedrooms": [3, 3]}}'),
+    bare("NaN and a comma too many", b'{"land_area_sqft": NaN, "bedrooms": 3,}'),
     bare("too large for a float", b'{"land_area_sqft": 1e400, "bedrooms": 3}', "land_area_sqft"),
     bare("too small for a float", b'{"land_area_sqft": 1e-400, "bedrooms": 3}', "land_area_sqft"),
     bare("minus nought", b'{"land_area_sqft": -0, "bedrooms": 3}', "land_area_sqft"),
@@ -110,7 +119,9 @@ FAULTS = [
     bare("a null", b"null"),
     bare("a number alone", b"5000"),
     bare("a string alone", b'"bedrooms"'),
-    bare("a list", b"[" + TEXT + b"]"),
+    Faulty("a list", "body", b"[" + TEXT + b"]", hint="send one object and no list"),
+    Faulty("many houses for one", "houses", b'{"houses": [' + TEXT + b"]}", hint="/predict/batch"),
+    Faulty("columns for one", "columns", b'{"columns": {"bedrooms": [3]}}', hint="/predict/batch"),
     bare("trailing garbage", TEXT + b"}"),
     bare("two objects", TEXT + TEXT),
     bare("a trailing comma", b'{"land_area_sqft": 5000, "bedrooms": 3,}'),
@@ -122,10 +133,10 @@ FAULTS = [
     bare("deep objects", b'{"a":' * 12_000),
     house("deep below a field", "body", f'"neighborhood": {"[" * 5000}{"]" * 5000}'),
     # Encodings
-    bare("UTF-16", TEXT.decode().encode("utf-16")),
+    Faulty("UTF-16", "body", TEXT.decode().encode("utf-16"), hint="send UTF-8"),
     bare("UTF-16 without a mark", TEXT.decode().encode("utf-16-le")),
     bare("UTF-32", TEXT.decode().encode("utf-32")),
-    bare("a byte order mark", b"\xef\xbb\xbf" + TEXT),
+    bare("two byte order marks", b"\xef\xbb\xbf" * 2 + TEXT),
     bare("Latin-1", '{"land_area_sqft": 5000, "bedrooms": 3, "neighborhood": "café"}'.encode("latin-1")),
     bare("half a character", TEXT[:-1] + b', "neighborhood": "\xe2\x82"}'),
     bare("an overlong character", TEXT[:-1] + b', "neighborhood": "\xc0\xaf"}'),
@@ -149,21 +160,23 @@ FAULTS = [
     Faulty("too large a batch in pieces", "body", chunks(b" " * 100_000, 100), 413, path="/predict/batch"),
     # Batches
     batch("a batch of nothing", "houses", {}),
-    batch("no houses", "houses", {"houses": []}),
-    batch("houses that are none", "houses", {"houses": 3}),
-    batch("one house too many", "houses", {"houses": [{}] * 10_001}),
-    batch("a null house", "houses.1", {"houses": [MINIMAL, None]}),
-    batch("a list of houses", "body", [MINIMAL]),
-    batch("a single house", "houses", MINIMAL),
+    batch("no houses", "houses", {"houses": []}, "a list of objects"),
+    batch("houses that are none", "houses", {"houses": 3}, "a list of objects"),
+    batch("houses by number", "houses", {"houses": {"0": MINIMAL}}, "a list of objects"),
+    batch("one house too many", "houses", {"houses": [{}] * 10_001}, "fewer"),
+    batch("a null house", "houses.1", {"houses": [MINIMAL, None]}, "an object for each house"),
+    batch("a list for a house", "houses.0", {"houses": [[5000, 3]]}, "an object for each house"),
+    batch("a list of houses", "body", [MINIMAL], 'put it into an object: {"houses"'),
+    batch("a single house", "houses", MINIMAL, "/predict"),
     batch("a faulty row", "houses.7.bedrooms", {"houses": [*EIGHT[:7], MINIMAL | {"bedrooms": "3"}, *EIGHT]}, "3"),
     batch("a slip in a row", "houses.7.bedroms", {"houses": [*EIGHT[:7], MINIMAL | {"bedroms": 3}]}, "bedrooms?"),
     batch("a faulty last row", "houses.9999.bedrooms", {"houses": [MINIMAL] * 9999 + [{"land_area_sqft": 5000}]}),
     batch("both forms", "houses", {"houses": [MINIMAL], **columns()}),
-    batch("columns that are none", "columns", {"columns": []}),
+    batch("columns that are none", "columns", {"columns": []}, "one list a field"),
     batch("no columns", "columns.land_area_sqft", {"columns": {}}),
     batch("empty columns", "columns.land_area_sqft", columns(land_area_sqft=[], bedrooms=[])),
-    batch("a missing column", "columns.bedrooms", {"columns": {"land_area_sqft": [5000]}}),
-    batch("a number for a column", "columns.bedrooms", columns(bedrooms=3)),
+    batch("a missing column", "columns.bedrooms", {"columns": {"land_area_sqft": [5000]}}, '"bedrooms": [3, 3]'),
+    batch("a number for a column", "columns.bedrooms", columns(bedrooms=3), '"bedrooms": [3, 3]'),
     batch("an object for a column", "columns.bedrooms", columns(bedrooms={"0": 3, "1": 2, "2": 3})),
     batch("a short column", "columns.bathrooms", columns(bathrooms=[1.5]), "one value a house"),
     batch("a long column", "columns.bedrooms", columns(bedrooms=[3] * 4), "one value a house"),
@@ -212,6 +225,7 @@ def test_there_are_enough_faults_and_no_two_share_a_name() -> None:
         b'{"land_area_sqft": 5000.' + b"3" * 6000 + b', "bedrooms": 3}',
         b'{"land_area_sqft": 5000, "bedrooms": 3, "neighborhood": null}',
         b"\r\n\t " + TEXT + b" \r\n",
+        b"\xef\xbb\xbf" + TEXT,
         '{"land_area_sqft": 5000, "bedrooms": 3, "neighborhood": "Ōsaka 🏠"}'.encode(),
         rb'{"land_area_sqft": 5000, "bedrooms": 3, "neighborhood": "\ud83c\udfe0\u0000"}',
     ],
@@ -221,6 +235,13 @@ def test_what_looks_odd_but_is_right_gets_a_price(client: httpx.Client, given: b
 
     assert answer.status_code == 200, answer.text
     assert answer.json()["price_usd"] > 0
+
+
+@pytest.mark.parametrize("body", [{"houses": [MINIMAL]}, columns()], ids=["houses", "columns"])
+def test_a_byte_order_mark_before_a_batch_is_skipped(client: httpx.Client, body: dict[str, Any]) -> None:
+    answer = client.post("/predict/batch", content=b"\xef\xbb\xbf" + json.dumps(body).encode(), headers=JSON)
+
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize(

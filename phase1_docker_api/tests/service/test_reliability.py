@@ -23,8 +23,7 @@ import pandas as pd
 import psutil
 import pytest
 from phase1_docker_api.model.artifact import CURRENT, load_model
-from phase1_docker_api.schemas import MAX_BATCH_ROWS, REQUIRED_FIELDS, House, Refused
-from phase1_docker_api.service.app import FULL_EXAMPLE, MINIMAL_EXAMPLE
+from phase1_docker_api.schemas import FULL_EXAMPLE, MAX_BATCH_ROWS, MINIMAL_EXAMPLE, REQUIRED_FIELDS, House, Refused
 from phase1_docker_api.service.launch import running_service
 from phase1_docker_api.testing import SEATTLE
 

@@ -6,12 +6,13 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from phase1_docker_api.model.house_model import HouseModel
+from phase1_docker_api.service.watchers import Priced, Watcher
 from phase2_k8s_cicd.service.app import create_app
 from phase2_k8s_cicd.service.metrics import WAITING, ServiceMetrics
 from phase2_k8s_cicd.settings import Settings
@@ -70,6 +71,23 @@ def test_refusals_are_counted_by_field_and_invented_names_share_one_label(client
     assert "invented" not in client.get("/metrics").text
 
 
+def test_other_watchers_see_prices_too_and_none_can_stop_the_counting(linear_model: HouseModel) -> None:
+    class Faulty(Watcher):
+        seen = 0
+
+        def prices_made(self, priced: Sequence[Priced]) -> None:
+            Faulty.seen += len(priced)
+            raise ValueError("no room on the disk")
+
+    app = create_app(Settings(model_path=Path("unused")), linear_model, watchers=[Faulty()])
+    with TestClient(app) as client:
+        answer = client.post("/predict", json=SEED)
+        counted = sample(client, "house_predicted_price_usd_count")
+
+    assert answer.status_code == 200
+    assert Faulty.seen == counted == 1
+
+
 def test_a_method_that_nobody_knows_shares_one_label_too(client: TestClient) -> None:
     client.request("BREW", "/predict")
 
@@ -113,10 +131,11 @@ def test_nothing_waits_for_long_and_nothing_is_lost_where_nobody_reads_the_metri
     for _ in range(1000):
         metrics.request_began()
         metrics.request_ended({"method": "GET", "log": {}}, 200, 0.001)
-    assert len(metrics._ended) < WAITING
+    ended_waiting = metrics.waiting
 
     for _ in range(1000):
-        metrics.answers_made([{"price_usd": 1.0, "warnings": []}])  # type: ignore[typeddict-item]
+        metrics.prices_made([Priced("7", SEED, {}, [], {"price_usd": 1.0, "warnings": []})])
 
-    assert len(metrics._answered) < WAITING
+    assert ended_waiting < WAITING
+    assert metrics.waiting < WAITING
     assert metrics.registry.get_sample_value("house_predicted_price_usd_count") == 1000

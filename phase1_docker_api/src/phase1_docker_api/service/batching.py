@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import Generic, TypeVar
@@ -14,6 +14,7 @@ from phase1_docker_api.errors import RefusalError, refuse, stopping
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Result = TypeVar("Result")
+Batch = list[tuple[Item, asyncio.Future[Answer]]]
 
 
 class MicroBatcher(Generic[Item, Answer]):
@@ -22,17 +23,23 @@ class MicroBatcher(Generic[Item, Answer]):
     There is no timer: a request that finds the worker idle goes straight in, so an idle service loses nothing
     and a busy one shares the fixed cost of a prediction among up to `cap` requests. Up to `quick` requests that
     find the worker idle are answered by the event loop itself: handing them over would take longer.
+
+    `prepare` completes the items of one batch before they are answered, on the event loop; an exception in the
+    place of an item fails that item alone.
     """
 
     def __init__(
         self,
         answer_all: Callable[[Sequence[Item]], list[Answer]],
         *,
+        prepare: Callable[[Sequence[Item]], Awaitable[Sequence[Item | Exception]]] | None = None,
         cap: int = 64,
         quick: int = 0,
         max_waiting: int = 1024,
     ) -> None:
         self._answer_all, self._cap, self._quick, self._max_waiting = answer_all, cap, quick, max_waiting
+        self._prepare = prepare
+        self._preparing: asyncio.Task[None] | None = None  # the event loop itself holds no task
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="predict")
         self._busy = self._closed = False
@@ -80,6 +87,28 @@ class MicroBatcher(Generic[Item, Answer]):
 
     def _start(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(self._cap, len(self._waiting)))]
+        if self._prepare is None:
+            self._answer(batch)
+        else:
+            self._preparing = asyncio.get_running_loop().create_task(self._answer_prepared(self._prepare, batch))
+
+    async def _answer_prepared(
+        self, prepare: Callable[[Sequence[Item]], Awaitable[Sequence[Item | Exception]]], batch: Batch[Item, Answer]
+    ) -> None:
+        prepared: Sequence[Item | Exception]
+        try:
+            prepared = await prepare([item for item, _ in batch])
+        except Exception as error:
+            prepared = [error] * len(batch)
+        ready: Batch[Item, Answer] = []
+        for (_, future), item in zip(batch, prepared, strict=True):
+            if not isinstance(item, Exception):
+                ready.append((item, future))
+            elif not future.done():
+                future.set_exception(item)
+        self._answer(ready)
+
+    def _answer(self, batch: Batch[Item, Answer]) -> None:
         items = [item for item, _ in batch]
         if self._closed or (len(items) <= self._quick and not self._others):
             self._finish(batch, self._outcomes(items))
@@ -87,7 +116,7 @@ class MicroBatcher(Generic[Item, Answer]):
         work = asyncio.get_running_loop().run_in_executor(self._worker, self._outcomes, items)
         work.add_done_callback(lambda done: self._finish(batch, done.result()))
 
-    def _finish(self, batch: list[tuple[Item, asyncio.Future[Answer]]], outcomes: Sequence[Answer | Exception]) -> None:
+    def _finish(self, batch: Batch[Item, Answer], outcomes: Sequence[Answer | Exception]) -> None:
         if self._waiting:
             self._start()
         else:
@@ -102,6 +131,8 @@ class MicroBatcher(Generic[Item, Answer]):
 
     def _outcomes(self, items: list[Item]) -> list[Answer | Exception]:
         """Answer all; when that fails, each alone, so that one item cannot fail its neighbours."""
+        if not items:
+            return []
         try:
             return list(self._answer_all(items))
         except Exception as error:

@@ -6,36 +6,27 @@ import os
 import re
 import time
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from phase1_docker_api.schemas import Problem, Refused
 from phase1_docker_api.service.logs import get_logger
+from phase1_docker_api.service.watchers import WatcherGroup
 
 SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # What machines ask every few seconds.
 QUIET_PATHS = {"/healthz", "/readyz", "/metrics"}
 
 
-class RequestWatcher(Protocol):
-    """Who is told of each request, to count it."""
-
-    def request_began(self) -> None:
-        """See a request come in."""
-
-    def request_ended(self, scope: Scope, status: int, seconds: float) -> None:
-        """See it answered; `scope` has its route and what is logged about it."""
-
-
 class RequestLog:
     """ASGI middleware; a route may add fields to the line through `scope["log"]`."""
 
     def __init__(
-        self, app: ASGIApp, watcher: RequestWatcher | None = None, headers: Mapping[str, str] | None = None
+        self, app: ASGIApp, watchers: WatcherGroup | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        self._app, self._logger, self._watcher = app, get_logger(), watcher
+        self._app, self._logger, self._watchers = app, get_logger(), watchers or WatcherGroup()
         self._headers = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,8 +40,7 @@ class RequestLog:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         line = scope["log"] = {"event": "request_answered"}
         status = 0
-        if self._watcher:
-            self._watcher.request_began()
+        self._watchers.request_began()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -66,8 +56,7 @@ class RequestLog:
             if not status:
                 await _send_failure(request_id, send_with_id)
         seconds = time.perf_counter() - started
-        if self._watcher:
-            self._watcher.request_ended(scope, status, seconds)
+        self._watchers.request_ended(scope, status, seconds)
         self._log(scope, line, status, seconds)
 
     def _log(self, scope: Scope, line: MutableMapping[str, Any], status: int, seconds: float) -> None:

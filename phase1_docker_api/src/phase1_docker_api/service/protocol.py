@@ -24,7 +24,7 @@ class OfferIgnoringParser(httptools.HttpRequestParser):
         # As uvicorn sets it: what comes after a request that ends the connection is ignored, and no error.
         self.set_dangerous_leniencies(lenient_data_after_close=True)
 
-    def feed_data(self, data: bytes | bytearray | memoryview) -> None:
+    def feed_data(self, data: Any) -> None:
         """Parse a piece; where a head with an offer ends, parse that head again without the offer.
 
         Raises:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable
-from itertools import repeat
-from typing import Any, TypeVar
+from typing import Any
 
 import jiter
 from fastapi import Request
-from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
-from phase1_docker_api.errors import RefusalError, problems_of, refuse
-from phase1_docker_api.schemas import Fields, House, HouseColumns, HouseRecords
+from phase1_docker_api.errors import RefusalError, refuse
+from phase1_docker_api.schemas import Fields, House
+from phase1_docker_api.service.checking import checked_house, checked_houses
 
 JSON_TYPE = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
-MAX_PROBLEMS = 10
 # The rest of a body that was refused unread is not worth waiting for.
 CLOSE = {"Connection": "close"}
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 async def read_body(request: Request, limit: int, seconds: float, keep: Callable[[int], None] | None = None) -> bytes:
@@ -73,44 +71,36 @@ def _check_headers(request: Request, limit: int) -> None:
 
 def parse_house(body: bytes) -> House:
     """Make one house of a JSON object, or refuse with 422 and each faulty field."""
-    return _validated(House, _parsed(body))
+    return checked_house(parse_json(body))
 
 
 def parse_houses(body: bytes) -> list[Fields]:
     """Give the fields of records or columns, in order; one faulty value refuses them all, by row and field."""
-    raw = _parsed(body)
-    if isinstance(raw, dict) and "columns" in raw:
-        return _from_columns(_validated(HouseColumns, raw))
-    return [house.__dict__ for house in _validated(HouseRecords, raw).houses]
+    return checked_houses(parse_json(body))
 
 
-def _from_columns(body: HouseColumns) -> list[Fields]:
-    columns = {name: column for name, column in body.columns.__dict__.items() if column is not None}
-    rows = len(columns["land_area_sqft"])
-    for name, column in columns.items():
-        if len(column) != rows:
-            raise refuse(
-                422,
-                f"columns.{name}",
-                f"{len(column)} values, but land_area_sqft has {rows}",
-                "send one value a house",
-            )
-    return list(map(dict, map(zip, repeat(list(columns)), zip(*columns.values(), strict=True))))
+def parse_json(body: bytes) -> Any:
+    """Parse JSON in UTF-8; a byte order mark before it is skipped, and NaN is left for the checks to name.
 
+    Raises:
+        RefusalError: 422, it is not JSON.
 
-def _parsed(body: bytes) -> Any:
+    """
+    body = body.removeprefix(BOM_UTF8)
     try:
         return jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError as error:
-        hint = 'send one JSON object in UTF-8, such as {"land_area_sqft": 5000, "bedrooms": 3}'
-        raise refuse(422, "body", f"not JSON: {error}", hint) from error
+        # Where NaN is the only fault, the checks refuse it by row and field.
+        with contextlib.suppress(ValueError):
+            return jiter.from_json(body, allow_inf_nan=True, catch_duplicate_keys=True)
+        raise _not_json(body, error) from error
 
 
-def _validated(model: type[Model], raw: Any) -> Model:
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        raise RefusalError(422, problems_of(error, most=MAX_PROBLEMS)) from error
+def _not_json(body: bytes, error: ValueError) -> RefusalError:
+    hint = 'send one JSON object in UTF-8, such as {"land_area_sqft": 5000, "bedrooms": 3}'
+    if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        hint = "it is UTF-16: send UTF-8"
+    return refuse(422, "body", f"not JSON: {error}", hint)
 
 
 def _too_large(limit: int) -> RefusalError:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Unpack
+
 from fastapi import FastAPI
-from phase1_docker_api.model.artifact import load_model
 from phase1_docker_api.model.house_model import HouseModel
-from phase1_docker_api.service.app import PlainRoute
 from phase1_docker_api.service.app import create_app as create_phase1_app
+from phase1_docker_api.service.pricing import ContextOptions, Pricing, make_pricing
+from phase1_docker_api.service.routes import PlainRoute
+from phase1_docker_api.service.watchers import Watcher
 from phase1_docker_api.settings import load_settings
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
@@ -16,8 +20,15 @@ from phase2_k8s_cicd.service.metrics import ServiceMetrics
 from phase2_k8s_cicd.settings import Settings
 
 
-def create_app(settings: Settings | None = None, model: HouseModel | None = None) -> FastAPI:
-    """Build phase 1's app and add `GET /metrics`.
+def create_app(
+    settings: Settings | None = None,
+    model: HouseModel | None = None,
+    *,
+    watchers: Sequence[Watcher] = (),
+    pricing: Pricing | None = None,
+    **context: Unpack[ContextOptions],
+) -> FastAPI:
+    """Build phase 1's app, count what it does, and add `GET /metrics`; the arguments are those of phase 1.
 
     Raises:
         SettingsError: the environment has a wrong setting.
@@ -25,10 +36,10 @@ def create_app(settings: Settings | None = None, model: HouseModel | None = None
 
     """
     settings = settings or load_settings(Settings)
-    model = model or load_model(settings.model_path)
-    metrics = ServiceMetrics(model.card, settings.service_version)
+    pricing = pricing or make_pricing(settings, model, **context)
+    metrics = ServiceMetrics(pricing.card, settings.service_version)
     headers = {"x-service-version": settings.service_version}
-    app = create_phase1_app(settings, model, watcher=metrics, headers=headers)
+    app = create_phase1_app(settings, pricing=pricing, watchers=[metrics, *watchers], headers=headers)
 
     async def show_metrics(request: Request) -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -15,8 +15,10 @@ from itertools import chain
 from typing import TypeVar
 
 import numpy as np
-from phase1_docker_api.model.house_model import Answer, Card
+from phase1_docker_api.model.house_model import Card
 from phase1_docker_api.schemas import House
+from phase1_docker_api.service.context import context_names
+from phase1_docker_api.service.watchers import Priced, Watcher
 from prometheus_client import CollectorRegistry, Gauge, GCCollector, Info, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -51,7 +53,7 @@ class Distribution:
         family.add_metric(labels, list(zip(names, np.cumsum(self._counts).tolist(), strict=True)), self._sum)
 
 
-class ServiceMetrics(Collector):
+class ServiceMetrics(Collector, Watcher):
     """The metrics of one service, in a registry of their own; phase 1's app shows it what happens."""
 
     def __init__(self, card: Card, service_version: str) -> None:
@@ -66,6 +68,7 @@ class ServiceMetrics(Collector):
             "Day of the newest sale that the model has learned from; time() minus this is its age.",
             registry=registry,
         ).set(datetime.combine(card.trained_until, day_time(), UTC).timestamp())
+        self._fields = FIELDS.union(context_names(card))
         self._in_flight = 0
         self._ended: deque[tuple[str, str, int, float]] = deque()
         # From the event loop and from the model's thread: prices made in one go, and what was warned of.
@@ -89,16 +92,22 @@ class ServiceMetrics(Collector):
         self._ended.append((scope["method"], route.path if route else "unknown", status, seconds))
         if fields := scope["log"].get("fields"):  # of a refusal, which are few
             names = (place.rpartition(".")[2] for place in fields)
-            self._refusals.update((name if name in FIELDS else "other",) for name in names)
+            self._refusals.update((name if name in self._fields else "other",) for name in names)
         if len(self._ended) >= WAITING:
             self._count()
 
-    def answers_made(self, answers: Sequence[Answer]) -> None:
+    def prices_made(self, priced: Sequence[Priced]) -> None:
         """Put aside prices that were made in one go."""
-        prices = [answer["price_usd"] for answer in answers]
-        self._answered.append((prices, [(w.field, w.code) for answer in answers for w in answer["warnings"]]))
+        prices = [house.answer["price_usd"] for house in priced]
+        warned: list[tuple[str, ...]] = [(w["field"], w["code"]) for house in priced for w in house.answer["warnings"]]
+        self._answered.append((prices, warned))
         if len(self._answered) >= WAITING:
             self._count()
+
+    @property
+    def waiting(self) -> int:
+        """How many events are put aside, and not counted yet."""
+        return len(self._ended) + len(self._answered)
 
     def _count(self) -> None:
         with self._counting:
