@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,6 +26,9 @@ from phase2_k8s_cicd.rollout.gateway import Gateway
 {gateway!r}.become()"""
 
 
+ENDED: list[str] = []  # who saw a connection end
+
+
 @contextmanager
 def answering(name: str) -> Iterator[ThreadingHTTPServer]:
     """A server that is ready and says its name."""
@@ -32,7 +36,13 @@ def answering(name: str) -> Iterator[ThreadingHTTPServer]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def finish(self) -> None:
+            super().finish()
+            ENDED.append(name)
+
         def do_GET(self) -> None:
+            if self.path == "/slow":
+                time.sleep(0.5)
             self.send_response(200)
             self.send_header("Content-Length", str(len(name)))
             self.end_headers()
@@ -125,6 +135,19 @@ def test_callers_who_ask_while_shares_change_lose_nothing(gateway: tuple[Gateway
 
     assert found.keys() <= {"old", "new"}
     assert found["old"]
+
+
+def test_connections_that_idle_are_let_go_before_servers_do_so(gateway: tuple[Gateway, ThreadingHTTPServer]) -> None:
+    told, _ = gateway
+    told.shift(100)
+    ENDED.clear()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: httpx.get(f"{told.url}/slow", trust_env=False, timeout=60), range(8)))
+    deadline = time.monotonic() + 60  # the gateway's default is 90 s
+    while ENDED.count("new") < 4:  # one may stay busy with looks at whether it is ready
+        assert time.monotonic() < deadline, ENDED
+        time.sleep(0.1)
 
 
 def test_the_share_of_a_candidate_that_dies_goes_to_those_that_serve(

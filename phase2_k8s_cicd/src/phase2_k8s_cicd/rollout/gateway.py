@@ -18,6 +18,8 @@ from phase2_k8s_cicd.errors import RolloutError
 
 # The gateway answers this path itself, by the routes that it has read: only so is it known that it has read new ones.
 SHARE_PATH, SHARE_HEADER = "/gateway/share", "X-Candidate-Share"
+# Shorter than servers keep an idle connection (uvicorn: 5 s): else a request can meet one that the server just closed.
+IDLE_SECONDS = 2
 READ_SECONDS = 60  # it takes a tenth of one; a machine that is busy may take many
 
 
@@ -90,8 +92,11 @@ class Gateway:
             "share": {"rule": f"Path(`{SHARE_PATH}`)", "service": "noop@internal", "middlewares": ["share"]},
         }
         share = {"headers": {"customResponseHeaders": {SHARE_HEADER: str(percent)}}}
-        return {"http": {"routers": routers, "services": services, "middlewares": {"share": share}}}
+        brief = {"forwardingTimeouts": {"idleConnTimeout": f"{IDLE_SECONDS}s"}}
+        rest = {"middlewares": {"share": share}, "serversTransports": {"brief": brief}}
+        return {"http": {"routers": routers, "services": services, **rest}}
 
     def _balanced(self, urls: Sequence[str]) -> dict[str, Any]:
         health = {"path": self.health_path, "interval": "1s", "timeout": "1s"}
-        return {"loadBalancer": {"servers": [{"url": url} for url in urls], "healthCheck": health}}
+        servers = [{"url": url} for url in urls]
+        return {"loadBalancer": {"servers": servers, "healthCheck": health, "serversTransport": "brief"}}
