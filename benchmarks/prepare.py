@@ -11,8 +11,8 @@ import joblib
 import numpy as np
 import pandas as pd
 from phase1_docker_api.model.artifact import save_model
-from phase1_docker_api.model.house_model import trees
 from phase1_docker_api.schemas import CATEGORIES, House
+from phase1_docker_api.training.estimators import trees
 from phase1_docker_api.training.sales import file_digest, load_clean_sales, records_of
 from phase1_docker_api.training.train import TrainingPlan, train
 from sklearn.compose import ColumnTransformer

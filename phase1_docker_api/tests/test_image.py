@@ -164,9 +164,7 @@ def test_it_has_no_date_unless_one_is_given(image: str) -> None:
 
 
 def test_it_holds_what_serving_needs_and_nothing_else(image: str) -> None:
-    unneeded = (
-        "pandas pyarrow matplotlib pytest honcho uv .git .env .ssh *.parquet *.key .cache *-requirements.txt tests"
-    )
+    unneeded = "sklearn scipy joblib pandas pyarrow matplotlib pytest honcho uv .git .env .ssh *.parquet *.key .cache *-requirements.txt tests"
     names = " -o ".join(f"-name '{name}'" for name in unneeded.split())
 
     found = shell(f"find /app /code /model /build /root /home /tmp /usr/local {names} 2>/dev/null; ls /tmp")

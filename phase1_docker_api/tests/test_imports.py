@@ -60,7 +60,9 @@ import json, sys
 
 class NotInstalled:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("pandas", "pyarrow", "matplotlib", "httpx", "pytest"):
+        if name.split(".")[0] in (
+            "httpx", "joblib", "matplotlib", "pandas", "pyarrow", "pytest", "scipy", "sklearn"
+        ):
             raise ImportError(f"{name} is not installed here")
 
 sys.meta_path.insert(0, NotInstalled())

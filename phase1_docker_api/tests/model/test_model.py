@@ -63,17 +63,6 @@ def test_training_twice_gives_the_same_estimates_under_the_same_version(
     assert again.card.model_version == trees_model.card.model_version
 
 
-@pytest.mark.parametrize("estimator", ["linear", "trees"])
-def test_the_direct_way_predicts_what_the_pipeline_predicts_to_the_last_bit(
-    request: pytest.FixtureRequest, seattle_sales: pd.DataFrame, estimator: str
-) -> None:
-    model = request.getfixturevalue(f"{estimator}_model")
-    records = [*records_of(seattle_sales.tail(500)), {**records_of(seattle_sales.tail(1))[0], "neighborhood": "Z99"}]
-
-    for some in (records, records[-3:], records[-1:]):  # many are walked in another order
-        assert np.array_equal(model.predict(some), model.pipeline.predict(some))
-
-
 @pytest.mark.parametrize("part", ["typical", "calibration", "scores"])
 def test_a_model_that_would_answer_otherwise_has_another_version(
     seattle_sales: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, part: str

@@ -264,10 +264,9 @@ EXERCISES = {
         (
             "The linear model gives each field one factor, whatever the other fields say. In truth a grade is "
             "worth more in a big house. Which step of scikit-learn makes products of columns?",
-            'In linear (model.py), between scale and log_price: ("products", PolynomialFeatures(2, '
-            "interaction_only=True)), imported from sklearn.preprocessing. So that it can be saved, at the end of "
-            'arrays.py: PolynomialFeatures: attributes("_min_degree", "_max_degree", "_n_out_full", '
-            '"n_output_features_", "n_features_in_").',
+            'In linear (training/estimators.py), between scale and log_price: ("products", PolynomialFeatures(2, '
+            "interaction_only=True)), imported from sklearn.preprocessing. training/convert.py turns it into what is "
+            "served already.",
         ),
     ),
     6: Exercise(

@@ -10,7 +10,8 @@ import pandas as pd
 from sklearn.model_selection import KFold, cross_val_predict
 
 from phase1_docker_api.errors import TrainingError
-from phase1_docker_api.model.house_model import ESTIMATORS, Floats
+from phase1_docker_api.model.fitted import Floats
+from phase1_docker_api.training.estimators import ESTIMATORS
 from phase1_docker_api.training.evaluate import absolute_errors_pct
 from phase1_docker_api.training.sales import records_of
 

@@ -9,16 +9,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
-from sklearn.pipeline import Pipeline
 
 from phase1_docker_api.errors import ArtifactError
-from phase1_docker_api.model.arrays import from_arrays, to_arrays
+from phase1_docker_api.model.fitted import Arrays, FittedModel
 from phase1_docker_api.model.house_model import Calibration, Card, HouseModel
 from phase1_docker_api.model.typical import Record, TypicalHouses
 
@@ -28,21 +27,18 @@ SUMS = "SHA256SUMS"
 CURRENT = "current"
 DRAFT = ".draft-"
 LOCK = ".lock"
-LIBRARIES = ("numpy", "scikit-learn")
+# 2: fitted trees as arrays of our own; 1, without a number, held scikit-learn's.
+FORMAT = 2
 SERVED, TWIN = "served.", "twin."
 
 
 class Reference(BaseModel):
     """What stands in for missing fields, and the sales that calibrate the intervals."""
 
+    format: Literal[2]
     typical: TypicalHouses
     calibration_records: list[Record]
     calibration_log_prices: list[float]
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that decide whether a saved model can be read."""
-    return {name: version(name) for name in LIBRARIES}
 
 
 @contextmanager
@@ -99,38 +95,43 @@ def load_model(path: Path) -> HouseModel:
 
     Raises:
         ArtifactError: a file is missing, differs from its digest, holds something else than a model's numbers,
-            or was written by another version of scikit-learn or of this project.
+            or was written by another version of this project.
 
     """
     folder = path.resolve()
     contents = _checked_contents(folder)
     try:
         card = Card.model_validate_json(contents["card.json"])
-        _check_libraries(card, folder)
         reference = Reference.model_validate_json(contents["reference.json"])
     except ValidationError as error:
         raise _written_by_another(folder) from error
-    pipeline, twin = _read_pipelines(contents["model.npz"], folder)
+    fitted, twin = _read_fitted(contents["model.npz"], folder)
     calibration = Calibration(twin, reference.calibration_records, np.array(reference.calibration_log_prices))
-    return HouseModel(pipeline, reference.typical, calibration, card)
+    return HouseModel(fitted, reference.typical, calibration, card)
 
 
-def _read_pipelines(content: bytes, folder: Path) -> tuple[Pipeline, Pipeline]:
+def _read_fitted(content: bytes, folder: Path) -> tuple[FittedModel, FittedModel]:
     """Digests prove that nothing changed since it was saved, not who saved it; so it is read with suspicion."""
     try:
         with np.load(BytesIO(content), allow_pickle=False) as file:
             arrays = dict(file)
-        pipeline, twin = (
-            from_arrays({name.removeprefix(whose): a for name, a in arrays.items() if name.startswith(whose)})
+        fitted, twin = (
+            FittedModel.from_arrays(
+                {name.removeprefix(whose): a for name, a in arrays.items() if name.startswith(whose)}
+            )
             for whose in (SERVED, TWIN)
         )
     except Exception as error:  # a pickle, a broken archive, other arrays: a strange file can fail in any way
         raise ArtifactError(f"{folder}/model.npz is not what was saved here: train again") from error
-    return pipeline, twin
+    return fitted, twin
 
 
-def _pipelines_file(pipeline: Pipeline, twin: Pipeline) -> bytes:
-    file, parts = BytesIO(), {SERVED: to_arrays(pipeline), TWIN: to_arrays(twin)}
+def _part(arrays: Arrays, whose: str) -> Arrays:
+    return {name.removeprefix(whose): array for name, array in arrays.items() if name.startswith(whose)}
+
+
+def _fitted_file(fitted: FittedModel, twin: FittedModel) -> bytes:
+    file, parts = BytesIO(), {SERVED: fitted.arrays(), TWIN: twin.arrays()}
     arrays = {f"{whose}{name}": array for whose, arrays in parts.items() for name, array in arrays.items()}
     np.savez(file, allow_pickle=False, **arrays)
     return file.getvalue()
@@ -139,13 +140,14 @@ def _pipelines_file(pipeline: Pipeline, twin: Pipeline) -> bytes:
 def _write_files(model: HouseModel, folder: Path) -> None:
     folder.mkdir()
     reference = Reference(
+        format=FORMAT,
         typical=model.typical,
         calibration_records=model.calibration.records,
         calibration_log_prices=model.calibration.log_prices.tolist(),
     )
     contents = {
         "card.json": model.card.model_dump_json(indent=2).encode(),
-        "model.npz": _pipelines_file(model.pipeline, model.calibration.twin),
+        "model.npz": _fitted_file(model.fitted, model.calibration.twin),
         "reference.json": reference.model_dump_json().encode(),
     }
     for name, content in {**contents, SUMS: _sums(contents)}.items():
@@ -185,13 +187,6 @@ def _checked_contents(folder: Path) -> dict[str, bytes]:
 
 def _written_by_another(folder: Path) -> ArtifactError:
     return ArtifactError(f"{folder} was written by another version of this project: train again")
-
-
-def _check_libraries(card: Card, folder: Path) -> None:
-    """A fitted tree is only readable by the minor version of scikit-learn that wrote it."""
-    wrote, have = card.libraries.get("scikit-learn", "none"), version("scikit-learn")
-    if wrote.split(".")[:2] != have.split(".")[:2]:
-        raise ArtifactError(f"{folder} was written by scikit-learn {wrote}, this is {have}: train again")
 
 
 def _point(link: Path, target: str, draft: Path) -> None:

@@ -9,19 +9,12 @@ from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from sklearn.ensemble import GradientBoostingRegressor
-from sklearn.feature_extraction import DictVectorizer
-from sklearn.linear_model import Ridge
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
 
-from phase1_docker_api.model.direct import Predict, direct_predict
+from phase1_docker_api.model.fitted import FittedModel, Floats
 from phase1_docker_api.model.typical import Record, TypicalHouses
 from phase1_docker_api.schemas import CATEGORIES, REQUIRED_FIELDS, Estimate, Fields, Given, House, Warned
 
-Floats = NDArray[np.float64]
 # What a model can use of a house's fields, and warnings about the others.
 Usable = tuple[Record, list[Warned]]
 # An Estimate as plain data.
@@ -29,32 +22,6 @@ Answer = dict[str, Any]
 MINIMAL = frozenset(REQUIRED_FIELDS)
 # From 1 USD to 72 billion: far outside of what it has seen, a linear model knows no bounds, and JSON no infinity.
 LOG_PRICE_LIMITS = (0.0, 25.0)
-
-
-def linear(seed: int) -> Pipeline:
-    """Ridge regression: the price is a product, one factor a field. The baseline to read first."""
-    return Pipeline([
-        ("fields", DictVectorizer(sparse=False)),
-        ("scale", StandardScaler()),
-        ("log_price", Ridge()),
-    ])  # fmt: skip
-
-
-def trees(seed: int) -> Pipeline:
-    """Stochastic gradient boosting (Friedman 2002); the parameters are what `phase1 tune` chose."""
-    boosting = GradientBoostingRegressor(
-        n_estimators=300,
-        learning_rate=0.05,
-        max_depth=6,
-        min_samples_leaf=5,
-        subsample=0.5,
-        max_features=0.3,
-        random_state=seed,
-    )
-    return Pipeline([("fields", DictVectorizer(sparse=False)), ("log_price", boosting)])
-
-
-ESTIMATORS = {"linear": linear, "trees": trees}
 
 
 class Score(BaseModel):
@@ -99,37 +66,27 @@ class Card(BaseModel):
 
 @dataclass(frozen=True)
 class Calibration:
-    """The newest sales, and a twin of the served pipeline that was fitted without them.
+    """The newest sales, and a twin of the served model that was fitted without them.
 
-    The twin's errors on these sales are errors on the future, which the served pipeline's would not be: it
+    The twin's errors on these sales are errors on the future, which the served model's would not be: it
     has learned from them too, because in a moving market the newest months are worth most.
     """
 
-    twin: Pipeline
+    twin: FittedModel
     records: list[Record]
     log_prices: Floats
-
-    @cached_property
-    def predict(self) -> Predict:
-        """The twin's log prices of complete records."""
-        return direct_predict(self.twin)
 
 
 @dataclass(frozen=True)
 class HouseModel:
-    """A fitted pipeline with what it needs to answer incomplete requests honestly."""
+    """A fitted model with what it needs to answer incomplete requests honestly."""
 
-    pipeline: Pipeline
+    fitted: FittedModel
     typical: TypicalHouses
     calibration: Calibration
     card: Card
     _half_widths: dict[frozenset[str], float] = field(default_factory=dict, repr=False)
     _factors: dict[frozenset[str], float] = field(default_factory=dict, repr=False)
-
-    @cached_property
-    def predict(self) -> Predict:
-        """The served log prices of complete records."""
-        return direct_predict(self.pipeline)
 
     def estimate(self, houses: Sequence[House]) -> list[Estimate]:
         """Price each house, in USD, with its interval, what was assumed and what to be wary of."""
@@ -141,7 +98,7 @@ class HouseModel:
         known, warned = zip(*usable, strict=True)
         every, narrow = len(self.card.fields), self._factor(frozenset(self.card.fields))
         complete = [record if len(record) == every else self.typical.complete(record) for record in known]
-        prices = np.exp(self.predict(complete).clip(*LOG_PRICE_LIMITS))
+        prices = np.exp(self.fitted.predict(complete).clip(*LOG_PRICE_LIMITS))
         factors = np.array([narrow if len(r) == every else self._factor(frozenset(r)) for r in known])
         usd = (np.round(amounts, 2).tolist() for amounts in (prices, prices / factors, prices * factors))
         return list(map(self._answer, *usd, known, complete, warned))
@@ -150,7 +107,7 @@ class HouseModel:
         """The same as `estimate` in bulk: log prices, and half the width of their intervals."""
         known = [self.usable(record)[0] for record in records]
         half_widths = [self.half_width(frozenset(record)) for record in known]
-        log_prices = self.predict([self.typical.complete(record) for record in known])
+        log_prices = self.fitted.predict([self.typical.complete(record) for record in known])
         return log_prices.clip(*LOG_PRICE_LIMITS), np.array(half_widths)
 
     def half_width(self, known: frozenset[str]) -> float:
@@ -161,7 +118,7 @@ class HouseModel:
         """
         if known not in self._half_widths:
             asked = [{name: r[name] for name in r.keys() & known} for r in self.calibration.records]
-            predicted = self.calibration.predict([self.typical.complete(record) for record in asked])
+            predicted = self.calibration.twin.predict([self.typical.complete(record) for record in asked])
             errors = np.abs(self.calibration.log_prices - predicted)
             self._half_widths[known] = conformal_quantile(errors, self.card.interval_level)
         return self._half_widths[known]

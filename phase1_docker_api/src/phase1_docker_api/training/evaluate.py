@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from phase1_docker_api.model.house_model import MINIMAL, Floats, HouseModel, Score
+from phase1_docker_api.model.fitted import Floats
+from phase1_docker_api.model.house_model import MINIMAL, HouseModel, Score
 from phase1_docker_api.training.sales import records_of
 
 REQUESTS = 3

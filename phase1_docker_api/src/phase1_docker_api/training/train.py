@@ -7,6 +7,7 @@ import hashlib
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from phase1_docker_api.errors import TrainingError
-from phase1_docker_api.model.artifact import library_versions
-from phase1_docker_api.model.house_model import ESTIMATORS, Calibration, Card, Floats, HouseModel
+from phase1_docker_api.model.fitted import FittedModel, Floats
+from phase1_docker_api.model.house_model import Calibration, Card, HouseModel
 from phase1_docker_api.model.typical import Record, TypicalHouses, choose_typical_houses
 from phase1_docker_api.schemas import CATEGORIES, House
+from phase1_docker_api.training.convert import convert
+from phase1_docker_api.training.estimators import ESTIMATORS
 from phase1_docker_api.training.evaluate import baseline_inputs, score_training
 from phase1_docker_api.training.sales import records_of
 
 INTERVAL_LEVEL = 0.9
+LIBRARIES = ("numpy", "scikit-learn")
 GIT_HEAD = ("git", "rev-parse", "HEAD")
 MIN_FIT_SALES = 100
 # With 50 sales the true coverage of a 90 % interval is 90 ± 4 %.
@@ -92,7 +96,7 @@ def _split(sales: pd.DataFrame, plan: TrainingPlan) -> tuple[pd.DataFrame, pd.Da
     return older, newer
 
 
-def _fit_twin(older: pd.DataFrame, fields: list[str], plan: TrainingPlan) -> tuple[Pipeline, TypicalHouses]:
+def _fit_twin(older: pd.DataFrame, fields: list[str], plan: TrainingPlan) -> tuple[FittedModel, TypicalHouses]:
     """Fit on the sales that have every field, choose the typical houses, and fill the other sales with them."""
     records, log_prices = records_of(older[fields]), _log_prices(older)
     whole = [i for i, record in enumerate(records) if len(record) == len(fields)]
@@ -102,14 +106,14 @@ def _fit_twin(older: pd.DataFrame, fields: list[str], plan: TrainingPlan) -> tup
         )
     without_gaps = [records[i] for i in whole]
     twin = _fit(without_gaps, log_prices[whole], plan)
-    typical = choose_typical_houses(without_gaps, twin.predict(without_gaps))
+    typical = choose_typical_houses(without_gaps, twin.predict(without_gaps).tolist())
     if len(whole) < len(records):
         twin = _fit([typical.complete(record) for record in records], log_prices, plan)
     return twin, typical
 
 
-def _fit(records: list[Record], log_prices: Floats, plan: TrainingPlan) -> Pipeline:
-    return plan.make_pipeline().fit(records, log_prices)
+def _fit(records: list[Record], log_prices: Floats, plan: TrainingPlan) -> FittedModel:
+    return convert(plan.make_pipeline().fit(records, log_prices), records)
 
 
 def _log_prices(sales: pd.DataFrame) -> Floats:
@@ -156,9 +160,14 @@ def _version(model: HouseModel, card: Card) -> str:
     content = hashlib.sha256(card.model_dump_json(exclude={"model_version", "trained_at", "git_commit"}).encode())
     content.update(model.typical.model_dump_json().encode())
     complete = [model.typical.complete(record) for record in model.calibration.records]
-    for predict in (model.predict, model.calibration.predict):
-        content.update(predict(complete).round(6).tobytes())
+    for fitted in (model.fitted, model.calibration.twin):
+        content.update(fitted.predict(complete).round(6).tobytes())
     return f"{card.estimator}-{card.trained_until:%Y-%m}-{content.hexdigest()[:8]}"
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that decide what a training finds."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 def _baseline_rates(window: pd.DataFrame) -> dict[str, float]:

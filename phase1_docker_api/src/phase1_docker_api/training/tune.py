@@ -11,7 +11,8 @@ import pandas as pd
 from sklearn.model_selection import ParameterGrid, cross_val_score
 
 from phase1_docker_api.errors import TrainingError
-from phase1_docker_api.model.house_model import ESTIMATORS, Floats
+from phase1_docker_api.model.fitted import Floats
+from phase1_docker_api.training.estimators import ESTIMATORS
 from phase1_docker_api.training.sales import records_of
 
 # 300 trees throughout: more of them make each prediction dearer.
