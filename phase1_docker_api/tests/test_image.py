@@ -164,7 +164,10 @@ def test_it_has_no_date_unless_one_is_given(image: str) -> None:
 
 
 def test_it_holds_what_serving_needs_and_nothing_else(image: str) -> None:
-    unneeded = "sklearn scipy joblib pandas pyarrow matplotlib pytest honcho uv .git .env .ssh *.parquet *.key .cache *-requirements.txt tests"
+    unneeded = (
+        "sklearn scipy joblib pandas pyarrow matplotlib pytest honcho uv "
+        ".git .env .ssh *.parquet *.key .cache *-requirements.txt tests"
+    )
     names = " -o ".join(f"-name '{name}'" for name in unneeded.split())
 
     found = shell(f"find /app /code /model /build /root /home /tmp /usr/local {names} 2>/dev/null; ls /tmp")
@@ -173,7 +176,7 @@ def test_it_holds_what_serving_needs_and_nothing_else(image: str) -> None:
     unreadable = shell("find /app /code /model ! -type l ! -perm -o=r")
 
     assert (found, compilers, writable, unreadable) == ([], [], [], [])
-    assert shell("ls /model") == ["SHA256SUMS", "card.json", "model.npz", "reference.json"]
+    assert shell("ls /model") == ["SHA256SUMS", "card.json", "model.npz", "provenance.json", "reference.json"]
     assert shell("ls /code") == ["bin", "phase1_docker_api", "phase1_docker_api-0.1.0.dist-info"]
 
 

@@ -148,6 +148,7 @@ def train(
     from phase1_docker_api.model.artifact import save_model
     from phase1_docker_api.schemas import House
     from phase1_docker_api.training import train as training
+    from phase1_docker_api.training.evaluate import score_training
     from phase1_docker_api.training.sales import file_digest
 
     try:
@@ -163,6 +164,7 @@ def train(
     _say(f"fitting {estimator} and calibrating its intervals, some seconds …")
     now = dt.datetime.now(dt.UTC)
     model = training.train(cleaned.clean, plan, trained_at=now, data_sha256=file_digest(sales_file))
+    model = model.with_scores(score_training(model, cleaned.clean))
     folder = save_model(model, store)
     card = model.card
     _say(f"used the fields {', '.join(card.fields)}")

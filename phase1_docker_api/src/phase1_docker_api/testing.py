@@ -12,6 +12,7 @@ import pytest
 from phase1_docker_api.model.artifact import save_model
 from phase1_docker_api.model.house_model import HouseModel
 from phase1_docker_api.service.launch import running_service
+from phase1_docker_api.training.evaluate import score_training
 from phase1_docker_api.training.sales import file_digest, load_clean_sales
 from phase1_docker_api.training.train import TrainingPlan, train
 
@@ -28,9 +29,10 @@ def seattle_sales() -> pd.DataFrame:
 
 
 def train_frozen(sales: pd.DataFrame, estimator: str) -> HouseModel:
-    """Train on the sales of 2010 and 2011."""
+    """Train on the sales of 2010 and 2011, and score on those after."""
     plan = TrainingPlan(estimator=estimator, until=FROZEN_UNTIL)
-    return train(sales, plan, trained_at=MIDNIGHT, data_sha256=file_digest(SEATTLE))
+    model = train(sales, plan, trained_at=MIDNIGHT, data_sha256=file_digest(SEATTLE))
+    return model.with_scores(score_training(model, sales))
 
 
 @pytest.fixture(scope="session")

@@ -109,7 +109,7 @@ def test_code_that_was_changed_after_the_service_started_is_named(tmp_path: Path
 def test_a_price_that_is_served_otherwise_is_found(
     client: httpx.Client, trees_model: HouseModel, linear_model: HouseModel, seattle_sales: pd.DataFrame
 ) -> None:
-    offline = replace(trees_model, pipeline=linear_model.pipeline)
+    offline = replace(trees_model, fitted=linear_model.fitted)
 
     finding = served_equals_offline(client, offline, seattle_sales)
 

@@ -23,7 +23,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from phase1_docker_api.errors import ArtifactError
-from phase1_docker_api.model.artifact import CURRENT, DRAFT, FILES, SUMS, load_model, save_model
+from phase1_docker_api.model.artifact import (
+    CURRENT,
+    DRAFT,
+    FILES,
+    PROVENANCE_FILE,
+    SUMS,
+    load_model,
+    save_model,
+    write_artifact,
+)
 from phase1_docker_api.model.house_model import HouseModel
 from phase1_docker_api.schemas import House
 from phase1_docker_api.testing import SEATTLE
@@ -90,7 +99,7 @@ def test_the_digests_have_the_form_that_sha256sum_checks(linear_artifact: Path) 
 
     stated = {name: digest for digest, name in (line.split("  ") for line in lines)}
     assert stated == {name: hashlib.sha256((linear_artifact / name).read_bytes()).hexdigest() for name in FILES}
-    assert {path.name for path in linear_artifact.iterdir()} == {*FILES, SUMS}
+    assert {path.name for path in linear_artifact.iterdir()} == {*FILES, SUMS, PROVENANCE_FILE}
 
 
 @pytest.mark.parametrize("estimator", ["trees", "linear"])
@@ -128,6 +137,40 @@ def test_a_version_that_is_saved_twice_stays_as_it_is(tmp_path: Path, linear_mod
 
     assert second == first
     assert {path.name: path.stat().st_mtime_ns for path in second.iterdir()} == before
+
+
+def test_the_same_version_saved_again_has_the_newer_scores(tmp_path: Path, linear_model: HouseModel) -> None:
+    first = save_model(linear_model, tmp_path)
+    before = (first / "model.npz").stat().st_mtime_ns
+
+    second = save_model(linear_model.with_scores(linear_model.card.scores[:3]), tmp_path)
+
+    assert second == first
+    assert (first / "model.npz").stat().st_mtime_ns == before
+    assert load_model(tmp_path / CURRENT).card.scores == linear_model.card.scores[:3]
+
+
+def test_an_artifact_can_be_written_and_read_without_a_store(tmp_path: Path, linear_model: HouseModel) -> None:
+    write_artifact(linear_model, tmp_path / "anywhere")
+
+    loaded = load_model(tmp_path / "anywhere")
+
+    house = House(land_area_sqft=5000, bedrooms=3)
+    assert loaded.card == linear_model.card
+    assert loaded.estimate([house]) == linear_model.estimate([house])
+    assert [path.name for path in tmp_path.iterdir()] == ["anywhere"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}"])
+def test_a_damaged_provenance_is_noticed_and_renewed(tmp_path: Path, linear_model: HouseModel, content: bytes) -> None:
+    folder = save_model(linear_model, tmp_path)
+    (folder / PROVENANCE_FILE).write_bytes(content)
+    with pytest.raises(ArtifactError, match="train again"):
+        load_model(folder)
+
+    save_model(linear_model, tmp_path)
+
+    assert load_model(folder).card == linear_model.card
 
 
 def test_a_damaged_version_is_mended_by_saving_it_again(tmp_path: Path, linear_model: HouseModel) -> None:
@@ -180,7 +223,7 @@ def test_a_file_cut_off_is_noticed(artifact: Path, name: str, left: float) -> No
         load_model(artifact)
 
 
-@pytest.mark.parametrize("name", [*FILES, SUMS])
+@pytest.mark.parametrize("name", [*FILES, SUMS, PROVENANCE_FILE])
 def test_a_missing_file_is_noticed(artifact: Path, name: str) -> None:
     (artifact / name).unlink()
 
@@ -380,7 +423,7 @@ def test_a_model_in_the_form_of_an_earlier_version_is_told_apart_from_none(artif
         load_model(artifact)
 
 
-@pytest.mark.parametrize("name", ["card.json", "reference.json"])
+@pytest.mark.parametrize("name", ["card.json", "reference.json", PROVENANCE_FILE])
 def test_files_of_another_version_of_this_project_are_refused(artifact: Path, name: str) -> None:
     content = json.loads((artifact / name).read_bytes())
     content.popitem()
@@ -399,8 +442,8 @@ def test_files_of_another_version_of_this_project_are_refused(artifact: Path, na
     [
         (tempfile, "mkdtemp", 1),
         (Path, "mkdir", 2),
-        *((Path, "open", call) for call in (1, 3, 4, 5, 6)),  # the second looks whether it is there already
-        *((os, "fsync", call) for call in (1, 2, 3, 4)),
+        *((Path, "open", call) for call in (1, 3, 4, 5, 6, 7)),  # the second looks whether it is there already
+        *((os, "fsync", call) for call in (1, 2, 3, 4, 5)),
         (Path, "rename", 1),
         (Path, "symlink_to", 1),
         (Path, "replace", 1),

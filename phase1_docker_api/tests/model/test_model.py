@@ -63,24 +63,30 @@ def test_training_twice_gives_the_same_estimates_under_the_same_version(
     assert again.card.model_version == trees_model.card.model_version
 
 
-@pytest.mark.parametrize("part", ["typical", "calibration", "scores"])
+@pytest.mark.parametrize("part", ["typical", "calibration"])
 def test_a_model_that_would_answer_otherwise_has_another_version(
     seattle_sales: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
-    sales = seattle_sales.head(3000)
-
-    def version(until: str) -> str:
-        plan = TrainingPlan("linear", until=pd.Timestamp("2010-06-30").date())
-        seen = sales[sales["sale_date"] <= until]
-        return train(seen, plan, trained_at=MIDNIGHT, data_sha256="0").card.model_version
-
-    before = version("2010-07-31")
+    before = version_of(seattle_sales.head(2000))
     if part == "typical":
         monkeypatch.setattr("phase1_docker_api.model.typical.MIN_HOUSES", 200)
     if part == "calibration":
         monkeypatch.setattr("phase1_docker_api.training.train.INTERVAL_LEVEL", 0.8)
 
-    assert version("2010-08-31" if part == "scores" else "2010-07-31") != before
+    assert version_of(seattle_sales.head(2000)) != before
+
+
+def test_a_model_has_the_same_version_whatever_the_file_holds_after_its_window(seattle_sales: pd.DataFrame) -> None:
+    plan = TrainingPlan("linear", until=pd.Timestamp("2010-06-30").date())
+    days = seattle_sales["sale_date"]
+    july, august = (seattle_sales[days <= f"2010-{month}-31"] for month in ("07", "08"))
+
+    assert version_of(july, plan) == version_of(august, plan, data_sha256="of a longer file")
+
+
+def version_of(sales: pd.DataFrame, plan: TrainingPlan | None = None, data_sha256: str = "0") -> str:
+    plan = plan or TrainingPlan("linear")
+    return train(sales, plan, trained_at=MIDNIGHT, data_sha256=data_sha256).card.model_version
 
 
 def test_what_is_scored_is_what_is_served_also_for_an_unknown_area(

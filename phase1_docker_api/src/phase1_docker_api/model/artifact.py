@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
+from pydantic_core import from_json
 
 from phase1_docker_api.errors import ArtifactError
 from phase1_docker_api.model.fitted import Arrays, FittedModel
-from phase1_docker_api.model.house_model import Calibration, Card, HouseModel
+from phase1_docker_api.model.house_model import PROVENANCE, Calibration, Card, HouseModel
 from phase1_docker_api.model.typical import Record, TypicalHouses
 
 FILES = ("card.json", "model.npz", "reference.json")
+# Beside the files of the model, not one of them: it changes with a new training or new scores of the same model.
+PROVENANCE_FILE = "provenance.json"
 OLD_FORM = "model.skops"
 SUMS = "SHA256SUMS"
 CURRENT = "current"
@@ -61,8 +64,8 @@ def writing_to(store: Path) -> Iterator[None]:
 def save_model(model: HouseModel, store: Path) -> Path:
     """Write `store/<model_version>/` and let `store/current` point at it; return that folder.
 
-    Each step is one rename, so whoever reads `current` finds the old model or the new one, whole. A version
-    that is there already stays as it is: the same version means the same answers.
+    Each step is one rename, so whoever reads `current` finds the old model or the new one, whole. Of a version
+    that is there already only the provenance is renewed: the same version means the same answers.
 
     Raises:
         ArtifactError: the disk is full, or may not be written.
@@ -81,9 +84,12 @@ def _save(model: HouseModel, store: Path) -> Path:
     draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=store))
     try:
         if not _is_whole(folder):
-            _write_files(model, draft / "artifact")
+            write_artifact(model, draft / "artifact")
             shutil.rmtree(folder, ignore_errors=True)
             (draft / "artifact").rename(folder)
+        elif not _has_provenance(folder, model):
+            _write(draft / PROVENANCE_FILE, _provenance(model))
+            (draft / PROVENANCE_FILE).replace(folder / PROVENANCE_FILE)
         _point(store / CURRENT, folder.name, draft)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -91,7 +97,7 @@ def _save(model: HouseModel, store: Path) -> Path:
 
 
 def load_model(path: Path) -> HouseModel:
-    """Read the model in the folder `path`, after checking the digest of every file.
+    """Read the model in the folder `path`, after checking the digest of every file that prices depend on.
 
     Raises:
         ArtifactError: a file is missing, differs from its digest, holds something else than a model's numbers,
@@ -101,9 +107,9 @@ def load_model(path: Path) -> HouseModel:
     folder = path.resolve()
     contents = _checked_contents(folder)
     try:
-        card = Card.model_validate_json(contents["card.json"])
+        card = Card.model_validate(from_json(contents["card.json"]) | from_json(contents[PROVENANCE_FILE]))
         reference = Reference.model_validate_json(contents["reference.json"])
-    except ValidationError as error:
+    except (ValueError, TypeError) as error:  # pydantic's ValidationError is a ValueError
         raise _written_by_another(folder) from error
     fitted, twin = _read_fitted(contents["model.npz"], folder)
     calibration = Calibration(twin, reference.calibration_records, np.array(reference.calibration_log_prices))
@@ -137,7 +143,13 @@ def _fitted_file(fitted: FittedModel, twin: FittedModel) -> bytes:
     return file.getvalue()
 
 
-def _write_files(model: HouseModel, folder: Path) -> None:
+def write_artifact(model: HouseModel, folder: Path) -> None:
+    """Write the model into a new folder, from which `load_model` reads it.
+
+    Raises:
+        OSError: the folder is there already, or the disk refused a write.
+
+    """
     folder.mkdir()
     reference = Reference(
         format=FORMAT,
@@ -146,15 +158,28 @@ def _write_files(model: HouseModel, folder: Path) -> None:
         calibration_log_prices=model.calibration.log_prices.tolist(),
     )
     contents = {
-        "card.json": model.card.model_dump_json(indent=2).encode(),
+        "card.json": model.card.model_dump_json(indent=2, exclude=set(PROVENANCE)).encode(),
         "model.npz": _fitted_file(model.fitted, model.calibration.twin),
         "reference.json": reference.model_dump_json().encode(),
     }
-    for name, content in {**contents, SUMS: _sums(contents)}.items():
-        with (folder / name).open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+    for name, content in {**contents, PROVENANCE_FILE: _provenance(model), SUMS: _sums(contents)}.items():
+        _write(folder / name, content)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _provenance(model: HouseModel) -> bytes:
+    return model.card.model_dump_json(indent=2, include=set(PROVENANCE)).encode()
+
+
+def _has_provenance(folder: Path, model: HouseModel) -> bool:
+    path = folder / PROVENANCE_FILE
+    return path.is_file() and path.read_bytes() == _provenance(model)
 
 
 def _sums(contents: dict[str, bytes]) -> bytes:
@@ -173,7 +198,7 @@ def _is_whole(folder: Path) -> bool:
 def _checked_contents(folder: Path) -> dict[str, bytes]:
     try:
         contents = {name: (folder / name).read_bytes() for name in FILES}
-        stated = (folder / SUMS).read_bytes()
+        provenance, stated = ((folder / name).read_bytes() for name in (PROVENANCE_FILE, SUMS))
     except OSError as error:
         if (folder / OLD_FORM).exists():
             raise _written_by_another(folder) from error
@@ -182,7 +207,7 @@ def _checked_contents(folder: Path) -> dict[str, bytes]:
         raise ArtifactError(
             f"{folder} was changed after it was saved: compare with `sha256sum -c {SUMS}`, or train again"
         )
-    return contents
+    return {**contents, PROVENANCE_FILE: provenance}
 
 
 def _written_by_another(folder: Path) -> ArtifactError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -39,6 +39,10 @@ class Score(BaseModel):
     coverage: float | None = Field(None, description="Share of sales inside their interval.")
 
 
+# What a card says of the training and of the scores: the same model can be trained again, and scored on other sales.
+PROVENANCE = frozenset({"trained_at", "git_commit", "data_sha256", "libraries", "scores"})
+
+
 class Card(BaseModel):
     """The model's card: what it was made of, where it holds, and how good it was. It is the manifest too."""
 
@@ -61,7 +65,7 @@ class Card(BaseModel):
     data_sha256: str
     git_commit: str | None
     libraries: dict[str, str]
-    scores: list[Score]
+    scores: list[Score] = Field(description="Made by whoever evaluates; none until then.")
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,10 @@ class HouseModel:
     card: Card
     _half_widths: dict[frozenset[str], float] = field(default_factory=dict, repr=False)
     _factors: dict[frozenset[str], float] = field(default_factory=dict, repr=False)
+
+    def with_scores(self, scores: Sequence[Score]) -> HouseModel:
+        """Give the same model with these scores on its card."""
+        return replace(self, card=self.card.model_copy(update={"scores": list(scores)}))
 
     def estimate(self, houses: Sequence[House]) -> list[Estimate]:
         """Price each house, in USD, with its interval, what was assumed and what to be wary of."""

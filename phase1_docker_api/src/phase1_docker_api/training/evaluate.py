@@ -14,6 +14,20 @@ from phase1_docker_api.training.sales import records_of
 REQUESTS = 3
 
 
+def signed_log_errors(model: HouseModel, sales: pd.DataFrame) -> Floats:
+    """Give one error a row, in the row's order: log of the model's price minus log of the price paid.
+
+    Above zero the model was too high. For any model and any sales, those it has learned from too.
+    """
+    predicted, _ = model.estimate_log_prices(records_of(sales))
+    return np.asarray(predicted - log_prices(sales))
+
+
+def log_prices(sales: pd.DataFrame) -> Floats:
+    """Logs of the prices paid, in USD."""
+    return np.asarray(np.log(sales["price"].to_numpy(dtype=float)))
+
+
 def score_periods(model: HouseModel, sales: pd.DataFrame, unit: str = "Y") -> list[Score]:
     """Score the sales after the model's training window, by year (`Y`) or month (`M`)."""
     later = sales[sales["sale_date"] > pd.Timestamp(model.card.trained_until)]
@@ -31,7 +45,7 @@ def score_training(model: HouseModel, sales: pd.DataFrame) -> list[Score]:
 
 def score_sales(model: HouseModel, sales: pd.DataFrame, period: str) -> Iterator[Score]:
     """Score complete requests, minimal ones, and the baseline on the same sales."""
-    actual = np.log(sales["price"].to_numpy())
+    actual = log_prices(sales)
     complete = records_of(sales)
     requests = {"complete": complete, "minimal": [{name: r[name] for name in MINIMAL} for r in complete]}
     for request, records in requests.items():

@@ -11,18 +11,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from phase1_docker_api.errors import TrainingError
 from phase1_docker_api.model.fitted import FittedModel, Floats
-from phase1_docker_api.model.house_model import Calibration, Card, HouseModel
+from phase1_docker_api.model.house_model import PROVENANCE, Calibration, Card, HouseModel
 from phase1_docker_api.model.typical import Record, TypicalHouses, choose_typical_houses
 from phase1_docker_api.schemas import CATEGORIES, House
 from phase1_docker_api.training.convert import convert
 from phase1_docker_api.training.estimators import ESTIMATORS
-from phase1_docker_api.training.evaluate import baseline_inputs, score_training
+from phase1_docker_api.training.evaluate import baseline_inputs, log_prices
 from phase1_docker_api.training.sales import records_of
 
 INTERVAL_LEVEL = 0.9
@@ -50,8 +49,9 @@ class TrainingPlan:
 
 
 def train(sales: pd.DataFrame, plan: TrainingPlan, *, trained_at: dt.datetime, data_sha256: str) -> HouseModel:
-    """Fit on the plan's window, calibrate on its newest months, and score on the sales after it, if there are any.
+    """Fit on the plan's window, and calibrate on its newest months; sales after it are not looked at.
 
+    The model has no scores: `training.evaluate` makes them, for any model and any sales.
     `sales` is what `clean_sales` returns as clean.
 
     Raises:
@@ -63,13 +63,12 @@ def train(sales: pd.DataFrame, plan: TrainingPlan, *, trained_at: dt.datetime, d
     fields = [name for name in House.model_fields if name in window and window[name].notna().mean() >= 0.5]
     twin, typical = _fit_twin(older, fields, plan)
     model = HouseModel(
-        _fit([typical.complete(record) for record in records_of(window[fields])], _log_prices(window), plan),
+        _fit([typical.complete(record) for record in records_of(window[fields])], log_prices(window), plan),
         typical,
-        Calibration(twin, records_of(newer[fields]), _log_prices(newer)),
+        Calibration(twin, records_of(newer[fields]), log_prices(newer)),
         _card(window, newer, fields, plan, trained_at, data_sha256),
     )
-    card = model.card.model_copy(update={"scores": score_training(model, sales)})
-    return replace(model, card=card.model_copy(update={"model_version": _version(model, card)}))
+    return replace(model, card=model.card.model_copy(update={"model_version": _version(model)}))
 
 
 def _split(sales: pd.DataFrame, plan: TrainingPlan) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -98,26 +97,22 @@ def _split(sales: pd.DataFrame, plan: TrainingPlan) -> tuple[pd.DataFrame, pd.Da
 
 def _fit_twin(older: pd.DataFrame, fields: list[str], plan: TrainingPlan) -> tuple[FittedModel, TypicalHouses]:
     """Fit on the sales that have every field, choose the typical houses, and fill the other sales with them."""
-    records, log_prices = records_of(older[fields]), _log_prices(older)
+    records, paid = records_of(older[fields]), log_prices(older)
     whole = [i for i, record in enumerate(records) if len(record) == len(fields)]
     if len(whole) < MIN_FIT_SALES:
         raise TrainingError(
             f"only {len(whole)} sales have all of {', '.join(fields)}: leave out the column that is missing most"
         )
     without_gaps = [records[i] for i in whole]
-    twin = _fit(without_gaps, log_prices[whole], plan)
+    twin = _fit(without_gaps, paid[whole], plan)
     typical = choose_typical_houses(without_gaps, twin.predict(without_gaps).tolist())
     if len(whole) < len(records):
-        twin = _fit([typical.complete(record) for record in records], log_prices, plan)
+        twin = _fit([typical.complete(record) for record in records], paid, plan)
     return twin, typical
 
 
-def _fit(records: list[Record], log_prices: Floats, plan: TrainingPlan) -> FittedModel:
-    return convert(plan.make_pipeline().fit(records, log_prices), records)
-
-
-def _log_prices(sales: pd.DataFrame) -> Floats:
-    return np.asarray(np.log(sales["price"].to_numpy(dtype=float)))
+def _fit(records: list[Record], targets: Floats, plan: TrainingPlan) -> FittedModel:
+    return convert(plan.make_pipeline().fit(records, targets), records)
 
 
 def _card(
@@ -151,13 +146,15 @@ def _card(
     )
 
 
-def _version(model: HouseModel, card: Card) -> str:
-    """Name what the model is and does: two trainings share a version only if all they answer is the same.
+def _version(model: HouseModel) -> str:
+    """Name what the model is and answers: two trainings share a version only if all they answer is the same.
 
-    The file of the pipelines will not do: what another computer's arithmetic makes of the last bit would change
+    When it was trained, from which file, and how good it was on which sales, is not part of it. The file of the
+    fitted models will not do: what another computer's arithmetic makes of the last bit would change
     it. So what both predict for the calibration sales, rounded, stands for them.
     """
-    content = hashlib.sha256(card.model_dump_json(exclude={"model_version", "trained_at", "git_commit"}).encode())
+    card = model.card
+    content = hashlib.sha256(card.model_dump_json(exclude={"model_version", *PROVENANCE}).encode())
     content.update(model.typical.model_dump_json().encode())
     complete = [model.typical.complete(record) for record in model.calibration.records]
     for fitted in (model.fitted, model.calibration.twin):
