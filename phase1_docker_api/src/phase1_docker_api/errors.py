@@ -44,6 +44,14 @@ class ArtifactError(CourseError):
     """A saved model is missing, half-written, changed after it was saved, or of another kind."""
 
 
+class MissingContextError(CourseError):
+    """A model was asked for a price without the context values that its card lists."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = list(names)
+        super().__init__(f"the model needs a value for {', '.join(self.names)}, which no request carries")
+
+
 class ServiceError(CourseError):
     """A service did not start, did not answer, or refused what it was sent."""
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from phase1_docker_api.model.context import ContextFeature, context_values, offsets
 from phase1_docker_api.model.fitted import FittedModel, Floats
 from phase1_docker_api.model.typical import Record, TypicalHouses
 from phase1_docker_api.schemas import CATEGORIES, REQUIRED_FIELDS, Estimate, Fields, Given, House, Warned
@@ -59,6 +60,7 @@ class Card(BaseModel):
     calibrated_sales: int
     interval_level: float
     fields: list[str]
+    context: list[ContextFeature] = Field(description="What the model needs beside the fields of a request.")
     ranges: dict[str, tuple[float, float]]
     categories: dict[str, list[str]]
     baseline_usd_per_sqft: dict[str, float] = Field(description="Median a neighborhood; `*` is all of them.")
@@ -96,17 +98,25 @@ class HouseModel:
         """Give the same model with these scores on its card."""
         return replace(self, card=self.card.model_copy(update={"scores": list(scores)}))
 
-    def estimate(self, houses: Sequence[House]) -> list[Estimate]:
-        """Price each house, in USD, with its interval, what was assumed and what to be wary of."""
-        answers = self.answers([self.usable(house.__dict__) for house in houses])
+    def estimate(self, houses: Sequence[House | Fields]) -> list[Estimate]:
+        """Price each house, in USD, with its interval, what was assumed and what to be wary of.
+
+        A model with context features takes each house as a mapping, in which their values stand too.
+
+        Raises:
+            MissingContextError: a house lacks the value of a context feature.
+
+        """
+        given = [house.__dict__ if isinstance(house, House) else house for house in houses]
+        answers = self.answers([self.usable(fields) for fields in given])
         return [Estimate.model_validate(answer) for answer in answers]
 
     def answers(self, usable: Sequence[Usable]) -> list[Answer]:
         """Give the same as plain data, for fields that were parted: making objects takes longer than predicting."""
         known, warned = zip(*usable, strict=True)
-        every, narrow = len(self.card.fields), self._factor(frozenset(self.card.fields))
+        every, narrow = self._every, self._factor(frozenset(self.card.fields))
         complete = [record if len(record) == every else self.typical.complete(record) for record in known]
-        prices = np.exp(self.fitted.predict(complete).clip(*LOG_PRICE_LIMITS))
+        prices = np.exp(self._log_prices(self.fitted, complete).clip(*LOG_PRICE_LIMITS))
         factors = np.array([narrow if len(r) == every else self._factor(frozenset(r)) for r in known])
         usd = (np.round(amounts, 2).tolist() for amounts in (prices, prices / factors, prices * factors))
         return list(map(self._answer, *usd, known, complete, warned))
@@ -115,7 +125,7 @@ class HouseModel:
         """The same as `estimate` in bulk: log prices, and half the width of their intervals."""
         known = [self.usable(record)[0] for record in records]
         half_widths = [self.half_width(frozenset(record)) for record in known]
-        log_prices = self.fitted.predict([self.typical.complete(record) for record in known])
+        log_prices = self._log_prices(self.fitted, [self.typical.complete(record) for record in known])
         return log_prices.clip(*LOG_PRICE_LIMITS), np.array(half_widths)
 
     def half_width(self, known: frozenset[str]) -> float:
@@ -124,12 +134,16 @@ class HouseModel:
         Split conformal prediction (Papadopoulos et al. 2002; Lei et al. 2018, algorithm 2): the calibration
         sales are asked in the same incomplete way, and the ceil((n + 1) · level)-th smallest error is it.
         """
+        known = known.union(self._context_names)
         if known not in self._half_widths:
             asked = [{name: r[name] for name in r.keys() & known} for r in self.calibration.records]
-            predicted = self.calibration.twin.predict([self.typical.complete(record) for record in asked])
+            predicted = self._log_prices(self.calibration.twin, [self.typical.complete(record) for record in asked])
             errors = np.abs(self.calibration.log_prices - predicted)
             self._half_widths[known] = conformal_quantile(errors, self.card.interval_level)
         return self._half_widths[known]
+
+    def _log_prices(self, fitted: FittedModel, complete: Sequence[Record]) -> Floats:
+        return fitted.predict(complete) + offsets(complete, self.card.context)
 
     def _factor(self, known: frozenset[str]) -> float:
         """What a price is divided by, and times, to get its interval."""
@@ -139,8 +153,17 @@ class HouseModel:
 
     def new_patterns(self, usable: Sequence[Usable]) -> list[frozenset[str]]:
         """Name the sets of given fields whose interval was not asked for yet; each takes some milliseconds."""
-        patterns = {frozenset(known) for known, _ in usable if len(known) < len(self.card.fields)}
+        patterns = {frozenset(known) for known, _ in usable if len(known) < self._every}
         return [pattern for pattern in patterns if pattern not in self._half_widths]
+
+    @cached_property
+    def _context_names(self) -> frozenset[str]:
+        return frozenset(feature.name for feature in self.card.context)
+
+    @cached_property
+    def _every(self) -> int:
+        """How many values a house has of which nothing is assumed."""
+        return len(self.card.fields) + len(self.card.context)
 
     @cached_property
     def _ranges(self) -> dict[str, tuple[float, float]]:
@@ -152,12 +175,17 @@ class HouseModel:
         return {name: frozenset(self.card.categories[name]) for name in CATEGORIES if name in self.card.fields}
 
     def usable(self, fields: Fields) -> Usable:
-        """Part a house's fields into those the model can use and warnings about the others."""
-        ranges, categories = self._ranges, self._categories
-        known: Record = {}
+        """Part a house's fields into those the model can use and warnings about the others.
+
+        Raises:
+            MissingContextError: the value of a context feature is missing.
+
+        """
+        ranges, categories, context = self._ranges, self._categories, self._context_names
+        known = context_values(fields, self.card.context)
         warned: list[Warned] = []
         for name, value in fields.items():
-            if value is None:
+            if value is None or name in context:
                 continue
             if name in ranges:
                 known[name] = value
@@ -176,6 +204,8 @@ class HouseModel:
 
     def usable_each(self, houses: Sequence[Fields]) -> list[Usable]:
         """Do the same for many houses with the same fields, column by column: most columns hold no doubtful value."""
+        for fields in houses if self.card.context else ():
+            context_values(fields, self.card.context)
         columns = zip(*(fields.values() for fields in houses), strict=True)
         doubtful = {
             row for name, column in zip(houses[0], columns, strict=True) for row in self._doubtful(name, column)
@@ -186,6 +216,8 @@ class HouseModel:
 
     def _doubtful(self, name: str, column: Sequence[Any]) -> Iterable[int]:
         """Name the rows whose value is missing, unknown, out of range or of no use."""
+        if name in self._context_names:
+            return ()
         if name in self._categories:
             known = self._categories[name]
             return () if known.issuperset(column) else (row for row, value in enumerate(column) if value not in known)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
+from phase1_docker_api.errors import TrainingError
+from phase1_docker_api.model.context import ContextFeature
 from phase1_docker_api.model.fitted import Floats
 from phase1_docker_api.model.house_model import MINIMAL, HouseModel, Score
+from phase1_docker_api.model.typical import Record
 from phase1_docker_api.training.sales import records_of
 
 REQUESTS = 3
@@ -19,8 +22,27 @@ def signed_log_errors(model: HouseModel, sales: pd.DataFrame) -> Floats:
 
     Above zero the model was too high. For any model and any sales, those it has learned from too.
     """
-    predicted, _ = model.estimate_log_prices(records_of(sales))
+    predicted, _ = model.estimate_log_prices(records_with_context(sales, model.card.context))
     return np.asarray(predicted - log_prices(sales))
+
+
+def records_with_context(sales: pd.DataFrame, context: Sequence[ContextFeature]) -> list[Record]:
+    """One dict a house with the fields that are known, and the values of the context features.
+
+    Raises:
+        TrainingError: the sales lack a column that the context names, or it has gaps.
+
+    """
+    records: list[Record] = records_of(sales)
+    for feature in context:
+        if feature.name not in sales:
+            raise TrainingError(f"the sales have no column {feature.name}, which is a context feature of this model")
+        column = sales[feature.name]
+        if gaps := int(column.isna().sum()):
+            raise TrainingError(f"{feature.name} is missing in {gaps} of {len(sales)} sales; it is never assumed")
+        for record, value in zip(records, column.tolist(), strict=True):
+            record[feature.name] = value
+    return records
 
 
 def log_prices(sales: pd.DataFrame) -> Floats:
@@ -46,8 +68,9 @@ def score_training(model: HouseModel, sales: pd.DataFrame) -> list[Score]:
 def score_sales(model: HouseModel, sales: pd.DataFrame, period: str) -> Iterator[Score]:
     """Score complete requests, minimal ones, and the baseline on the same sales."""
     actual = log_prices(sales)
-    complete = records_of(sales)
-    requests = {"complete": complete, "minimal": [{name: r[name] for name in MINIMAL} for r in complete]}
+    complete = records_with_context(sales, model.card.context)
+    always = MINIMAL.union(feature.name for feature in model.card.context)
+    requests = {"complete": complete, "minimal": [{name: r[name] for name in always} for r in complete]}
     for request, records in requests.items():
         predicted, half_widths = model.estimate_log_prices(records)
         coverage = float(np.mean(np.abs(actual - predicted) <= half_widths))

@@ -15,14 +15,14 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from phase1_docker_api.errors import TrainingError
+from phase1_docker_api.model.context import ContextFeature, offsets
 from phase1_docker_api.model.fitted import FittedModel, Floats
 from phase1_docker_api.model.house_model import PROVENANCE, Calibration, Card, HouseModel
 from phase1_docker_api.model.typical import Record, TypicalHouses, choose_typical_houses
-from phase1_docker_api.schemas import CATEGORIES, House
+from phase1_docker_api.schemas import CATEGORIES, House, Sale
 from phase1_docker_api.training.convert import convert
 from phase1_docker_api.training.estimators import ESTIMATORS
-from phase1_docker_api.training.evaluate import baseline_inputs, log_prices
-from phase1_docker_api.training.sales import records_of
+from phase1_docker_api.training.evaluate import baseline_inputs, log_prices, records_with_context
 
 INTERVAL_LEVEL = 0.9
 LIBRARIES = ("numpy", "scikit-learn")
@@ -42,6 +42,7 @@ class TrainingPlan:
     calibration_months: int = 3
     seed: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)  # such as log_price__max_depth, over the estimator's
+    context: tuple[ContextFeature, ...] = ()  # columns of the sales beside the fields of a house
 
     def make_pipeline(self) -> Pipeline:
         """Make the pipeline that the plan asks for, not fitted yet."""
@@ -52,20 +53,22 @@ def train(sales: pd.DataFrame, plan: TrainingPlan, *, trained_at: dt.datetime, d
     """Fit on the plan's window, and calibrate on its newest months; sales after it are not looked at.
 
     The model has no scores: `training.evaluate` makes them, for any model and any sales.
-    `sales` is what `clean_sales` returns as clean.
+    `sales` is what `clean_sales` returns as clean, with a column for each context feature of the plan.
 
     Raises:
-        TrainingError: the window holds too few sales to fit or to calibrate.
+        TrainingError: the window holds too few sales to fit or to calibrate, or a context feature is missing.
 
     """
+    _check_context(plan.context, sales)
     older, newer = _split(sales, plan)
     window = pd.concat([older, newer])
     fields = [name for name in House.model_fields if name in window and window[name].notna().mean() >= 0.5]
-    twin, typical = _fit_twin(older, fields, plan)
+    twin, typical = _fit_twin(_records(older, fields, plan), log_prices(older), fields, plan)
+    complete = [typical.complete(record) for record in _records(window, fields, plan)]
     model = HouseModel(
-        _fit([typical.complete(record) for record in records_of(window[fields])], log_prices(window), plan),
+        _fit(complete, log_prices(window), plan),
         typical,
-        Calibration(twin, records_of(newer[fields]), log_prices(newer)),
+        Calibration(twin, _records(newer, fields, plan), log_prices(newer)),
         _card(window, newer, fields, plan, trained_at, data_sha256),
     )
     return replace(model, card=model.card.model_copy(update={"model_version": _version(model)}))
@@ -95,24 +98,43 @@ def _split(sales: pd.DataFrame, plan: TrainingPlan) -> tuple[pd.DataFrame, pd.Da
     return older, newer
 
 
-def _fit_twin(older: pd.DataFrame, fields: list[str], plan: TrainingPlan) -> tuple[FittedModel, TypicalHouses]:
+def _check_context(context: tuple[ContextFeature, ...], sales: pd.DataFrame) -> None:
+    for name, role in ((feature.name, feature.role) for feature in context):
+        if name in Sale.model_fields:
+            raise TrainingError(f"{name} is a field of a sale and cannot be a context feature: choose another name")
+        if role == "offset" and name in sales and not pd.api.types.is_numeric_dtype(sales[name]):
+            raise TrainingError(f"{name} is an offset, so its column has to hold numbers")
+
+
+def _records(sales: pd.DataFrame, fields: list[str], plan: TrainingPlan) -> list[Record]:
+    columns = [*fields, *(feature.name for feature in plan.context if feature.name in sales)]
+    return records_with_context(sales[columns], plan.context)
+
+
+def _fit_twin(
+    records: list[Record], paid: Floats, fields: list[str], plan: TrainingPlan
+) -> tuple[FittedModel, TypicalHouses]:
     """Fit on the sales that have every field, choose the typical houses, and fill the other sales with them."""
-    records, paid = records_of(older[fields]), log_prices(older)
-    whole = [i for i, record in enumerate(records) if len(record) == len(fields)]
+    whole = [i for i, record in enumerate(records) if record.keys() >= set(fields)]
     if len(whole) < MIN_FIT_SALES:
         raise TrainingError(
             f"only {len(whole)} sales have all of {', '.join(fields)}: leave out the column that is missing most"
         )
     without_gaps = [records[i] for i in whole]
     twin = _fit(without_gaps, paid[whole], plan)
-    typical = choose_typical_houses(without_gaps, twin.predict(without_gaps).tolist())
+    houses = [{name: record[name] for name in fields} for record in without_gaps]
+    typical = choose_typical_houses(houses, twin.predict(without_gaps).tolist())
     if len(whole) < len(records):
         twin = _fit([typical.complete(record) for record in records], paid, plan)
     return twin, typical
 
 
-def _fit(records: list[Record], targets: Floats, plan: TrainingPlan) -> FittedModel:
-    return convert(plan.make_pipeline().fit(records, targets), records)
+def _fit(records: list[Record], paid: Floats, plan: TrainingPlan) -> FittedModel:
+    """Fit on complete records; an offset is no column, but is subtracted from the log price."""
+    left_out = {feature.name for feature in plan.context if feature.role == "offset"}
+    columns = [{name: value for name, value in record.items() if name not in left_out} for record in records]
+    pipeline = plan.make_pipeline().fit(columns, paid - offsets(records, plan.context))
+    return convert(pipeline, columns)
 
 
 def _card(
@@ -136,6 +158,7 @@ def _card(
         calibrated_sales=len(newer),
         interval_level=INTERVAL_LEVEL,
         fields=fields,
+        context=list(plan.context),
         ranges={name: (float(window[name].min()), float(window[name].max())) for name in numbers},
         categories={name: sorted(window[name].dropna().unique()) for name in CATEGORIES if name in fields},
         baseline_usd_per_sqft=_baseline_rates(window),
