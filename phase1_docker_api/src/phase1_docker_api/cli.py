@@ -16,12 +16,10 @@ import click
 from phase1_docker_api.errors import CourseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     import pandas as pd
 
-    from phase1_docker_api.course.check import Finding
-    from phase1_docker_api.course.practice import Exercise
     from phase1_docker_api.course.replay import Month
     from phase1_docker_api.schemas import House
     from phase1_docker_api.training.sales import CleanedSales
@@ -338,7 +336,7 @@ def serve(**options: Any) -> None:
 @model_option
 @sales_option
 @click.option("--image", default="house-price-api", show_default=True, help="Docker image to try.")
-@click.option("--exercise", type=click.IntRange(1, 6), help="Look at this exercise alone.")
+@click.option("--exercise", type=click.IntRange(1), help="Check this exercise alone.")
 @click.option(
     "--hint", type=click.IntRange(1, 2), is_flag=False, flag_value=1, help="Give its hint; `--hint 2` the plainer one."
 )
@@ -352,11 +350,11 @@ def check(
     hint: int | None,
     as_json: bool,
 ) -> None:
-    """Look at your own running phase: ✓ or ✗ a line, and what helps; – is what cannot be looked at here.
+    """Check your own running phase: ✓ or ✗ a line, and what helps; – is what could not be checked here.
 
     An image that is there is run in a container for a moment, on a port of its own.
 
-    Ends with 0 when no line of the phase is ✗. Exercises count only when asked for by number.
+    Ends with 0 when no line of the phase is ✗. An exercise is checked only when asked for by number.
 
     \b
       phase1 check
@@ -364,37 +362,12 @@ def check(
       phase1 check --exercise 3 --hint
     """
     from phase1_docker_api.course.check import check_phase
-    from phase1_docker_api.course.practice import EXERCISES
+    from phase1_docker_api.course.check_verb import check_phase_or_exercise
+    from phase1_docker_api.course.exercises import EXERCISES
 
-    url = f"http://127.0.0.1:{port}"
-    show_check("phase1", check_phase(url, model_path, sales_file, image), EXERCISES, url, exercise, hint, as_json)
-
-
-def show_check(
-    program: str,
-    of_phase: Iterable[Finding],
-    exercises: Mapping[int, Exercise],
-    url: str,
-    exercise: int | None,
-    hint: int | None,
-    as_json: bool,
-) -> None:
-    """Tell what a check of a phase finds, or one exercise alone, or its hint; end with 1 when a line is ✗."""
-    if hint and not exercise:
-        raise click.UsageError(f"a hint for which exercise? --exercise 1 to {max(exercises)}")
-    if hint and exercise:
-        click.echo(exercises[exercise].hints[hint - 1])
-        return
-    counted = [exercises[exercise].look(exercise, url, program)] if exercise else of_phase
-    findings = [_told(finding, as_json) for finding in counted]
-    failed = sum(finding.holds is False for finding in findings)
-    if not exercise:
-        if not as_json:
-            click.echo(f"\nThe exercises do not count here; a hint:  make {program}-check EXERCISE=1 HINT=1")
-        findings += [_told(each.look(number, url, program), as_json) for number, each in exercises.items()]
-    if as_json:
-        click.echo(json.dumps([vars(finding) for finding in findings], indent=1, ensure_ascii=False))
-    raise SystemExit(1 if failed else 0)
+    of_phase = check_phase(f"http://127.0.0.1:{port}", model_path, sales_file, image)
+    environ = {"PHASE1_API_PORT": str(port)}
+    raise SystemExit(check_phase_or_exercise(of_phase, EXERCISES, exercise, hint, as_json, environ))
 
 
 @cli.command()
@@ -454,16 +427,6 @@ def replay(
     click.echo(
         f"\nNext: make phase1-up, then ask for a price; or {PHASE1} replay --estimator linear --out reports/linear"
     )
-
-
-def _told(finding: Finding, as_json: bool) -> Finding:
-    """Show a finding as soon as it is there, unless a script reads."""
-    if not as_json:
-        mark, colour = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "yellow")}[finding.holds]
-        click.echo(f"{click.style(mark, fg=colour)} {finding.name:18} {finding.seen}")
-        if finding.hint and not finding.holds and not finding.hint.endswith("--hint"):
-            click.echo(f"  {'':18} {click.style('→ ' + finding.hint, bold=True)}")
-    return finding
 
 
 def _read(sales_file: Path, as_of: dt.datetime | None) -> CleanedSales:

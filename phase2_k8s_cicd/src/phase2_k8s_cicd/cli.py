@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from phase1_docker_api.cli import Verbs, json_option, show_check
+from phase1_docker_api.cli import Verbs, json_option
 
 if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
@@ -232,7 +232,7 @@ def logs(**target: Any) -> None:
 @overlay_option
 @context_option
 @runtime_option
-@click.option("--exercise", type=click.IntRange(1, 12), help="Look at this exercise alone.")
+@click.option("--exercise", type=click.IntRange(1), help="Check this exercise alone.")
 @click.option(
     "--hint", type=click.IntRange(1, 2), is_flag=False, flag_value=1, help="Give its hint; `--hint 2` the plainer one."
 )
@@ -240,12 +240,15 @@ def logs(**target: Any) -> None:
 def check(
     overlay: str | None, context: str | None, runtime: str, exercise: int | None, hint: int | None, as_json: bool
 ) -> None:
-    """Look at your own running phase: ✓ or ✗ a line, and what helps; – is what cannot be looked at here.
+    """Check your own running phase: ✓ or ✗ a line, and what helps; – is what could not be checked here.
 
-    Nothing is changed. Ends with 0 when no line of the phase is ✗. Exercises count only when asked for by number.
+    Nothing is changed. Ends with 0 when no line of the phase is ✗. An exercise is checked only when asked for by
+    number.
     """
+    from phase1_docker_api.course.check_verb import check_phase_or_exercise
+
     from phase2_k8s_cicd.course.check import check_cluster, check_processes
-    from phase2_k8s_cicd.course.practice import EXERCISES
+    from phase2_k8s_cicd.course.exercises import EXERCISES
     from phase2_k8s_cicd.rollout.processes import Local
     from phase2_k8s_cicd.settings import TargetSettings
 
@@ -254,7 +257,7 @@ def check(
         found = check_cluster(target.overlay, target.context, REPORTS)
     else:
         found = check_processes(_settings(Local), REPORTS)
-    show_check("phase2", found, EXERCISES, "", exercise, hint, as_json)
+    raise SystemExit(check_phase_or_exercise(found, EXERCISES, exercise, hint, as_json))
 
 
 @cli.command()

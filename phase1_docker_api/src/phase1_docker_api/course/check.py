@@ -9,13 +9,13 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pandas as pd
 
+from phase1_docker_api.course.findings import Finding
 from phase1_docker_api.errors import ArtifactError, CourseError
 from phase1_docker_api.model.artifact import load_model
 from phase1_docker_api.model.house_model import HouseModel
@@ -39,16 +39,6 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a misspelt field": ({**SEED_REQUEST, "bathroms": 2}, "bathroms"),
     "a living area in m²": ({**SEED_REQUEST, "living_area_sqft": 170}, "living_area_sqft"),
 }
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: what was looked at, whether it holds (None: could not be looked at), what was seen, what helps."""
-
-    name: str
-    holds: bool | None
-    seen: str
-    hint: str = ""
 
 
 def check_phase(url: str, model_path: Path, sales_file: Path, image: str) -> Iterator[Finding]:

@@ -15,12 +15,12 @@ from typing import Any
 import httpx
 from phase1_docker_api.course.check import (
     SEED_REQUEST,
-    Finding,
     compared_with_offline,
     errors_explained,
     seed_answered,
     service_ready,
 )
+from phase1_docker_api.course.findings import Finding
 from phase1_docker_api.errors import ArtifactError, CourseError
 from phase1_docker_api.model.artifact import load_model
 from phase1_docker_api.settings import load_settings
