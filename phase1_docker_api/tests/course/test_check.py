@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,17 +59,44 @@ def test_a_sound_phase_gets_a_tick_a_line(service_url: str, trees_artifact: Path
     assert "of the 881 sales in the three months after training, 90% promised" in findings[4].seen
 
 
-def test_without_a_service_it_says_what_to_run_and_ends_with_1(
-    no_docker: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("phase1_docker_api.course.practice.EXERCISES", {})
-
+def test_without_a_service_it_says_what_to_run_and_ends_with_1(no_docker: None) -> None:
     done = CliRunner().invoke(cli, ["check", "--port", str(free_port()), "--json"])
 
-    findings = json.loads(done.stdout)
+    *findings, exercises = json.loads(done.stdout)
     assert done.exit_code == 1
     assert [f["holds"] for f in findings] == [False, None, None, None, None, None]
     assert findings[0]["hint"].startswith("make phase1-up")
+    assert exercises["name"] == "exercises"
+
+
+def test_the_check_ends_with_a_sum_and_one_line_for_the_exercises(
+    service_url: str, trees_artifact: Path, no_docker: None
+) -> None:
+    options = ["--port", service_url.rpartition(":")[2], "--model", str(trees_artifact), "--sales", str(SEATTLE)]
+
+    done = CliRunner().invoke(cli, ["check", *options])
+
+    *lines, total, exercises = done.stdout.splitlines()
+    assert done.exit_code == 0
+    assert [line[0] for line in lines if line and line[0] in "✓✗–"] == list("✓✓✓✓✓–")
+    assert total == "5 of 6 hold, 1 could not be checked"
+    assert re.match(r"exercises: \d of 6 done", exercises)
+
+
+@pytest.mark.parametrize("words", [["--exercise", "7"], ["--hint"]])
+def test_an_exercise_that_is_not_there_is_wrong_usage(words: list[str]) -> None:
+    done = CliRunner().invoke(cli, ["check", *words])
+
+    assert done.exit_code == 2
+    assert "--exercise 1 to 6" in done.output
+
+
+def test_a_hint_is_given_in_both_languages() -> None:
+    done = CliRunner().invoke(cli, ["check", "--exercise", "1", "--hint", "2"])
+
+    assert done.exit_code == 0
+    assert "In schemas.py add multiple_of=0.25" in done.stdout
+    assert "Di schemas.py tambahkan multiple_of=0.25" in done.stdout
 
 
 def test_a_service_of_another_model_is_told_to_be_restarted(service_url: str, linear_artifact: Path) -> None:

@@ -70,10 +70,9 @@ def test_a_model_that_would_answer_otherwise_has_another_version(
     before = version_of(seattle_sales.head(2000))
     if part == "typical":
         monkeypatch.setattr("phase1_docker_api.model.typical.MIN_HOUSES", 200)
-    if part == "calibration":
-        monkeypatch.setattr("phase1_docker_api.training.train.INTERVAL_LEVEL", 0.8)
+    plan = TrainingPlan("linear", calibration_months=2 if part == "calibration" else 3)
 
-    assert version_of(seattle_sales.head(2000)) != before
+    assert version_of(seattle_sales.head(2000), plan) != before
 
 
 def test_a_model_has_the_same_version_whatever_the_file_holds_after_its_window(seattle_sales: pd.DataFrame) -> None:

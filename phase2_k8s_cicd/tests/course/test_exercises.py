@@ -1,4 +1,4 @@
-"""Each exercise's check says ✗ before and ✓ after the reference solution, on a copy of this checkout."""
+"""Exercises are folders, checked by pytest; each solution turns its check from ✗ to ✓ and breaks no default test."""
 
 from __future__ import annotations
 
@@ -8,66 +8,87 @@ import subprocess
 import sys
 from pathlib import Path
 
+import exercise_patch
 import pytest
+from phase1_docker_api.course.exercises import LANGUAGES, Exercise
 from phase1_docker_api.model.artifact import save_model
 from phase1_docker_api.model.house_model import HouseModel
-from phase2_k8s_cicd.course.practice import EXERCISES
-from phase2_k8s_cicd.course.practice_delivery import NEEDS_PROVIDER
+from phase2_k8s_cicd.course.exercises import EXERCISES
 
-ROOT = Path(__file__).parents[3]
-PHASE2 = ROOT / "phase2_k8s_cicd"
-ROLLCHECKS = range(5, 9)
-NEEDS = {1: "kubectl", 3: "kubectl", 11: "terraform"} | dict.fromkeys(ROLLCHECKS, "go")
-
-
-def solution_of(number: int) -> Path:
-    folder, own = PHASE2 / "exercises/solutions", number
-    if number in ROLLCHECKS:
-        folder, own = PHASE2 / "rollcheck/exercises", number - ROLLCHECKS.start + 1
-    (solution,) = folder.glob(f"{own}-*.patch")
-    return solution
-
-
-def git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True)
+FOUND = EXERCISES.find()
+# The default tests that cover what a solution changes; 9 and 10 change a file of their own, which nothing else reads.
+TESTS = "phase2_k8s_cicd/tests"
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+ROLLCHECK = ("bash", "-ec", 'cd phase2_k8s_cicd/rollcheck; test -z "$(gofmt -l .)"; go vet ./...; go test ./...')
+DEFAULT_TESTS = {
+    1: (*PYTEST, f"{TESTS}/cluster/test_manifests.py"),
+    2: (*PYTEST, f"{TESTS}/service", "tests/test_docs.py"),
+    3: (*PYTEST, f"{TESTS}/cluster/test_manifests.py"),
+    4: (*PYTEST, f"{TESTS}/rollout/test_rollout.py", "tests/test_docs.py"),
+    **dict.fromkeys(range(5, 9), ROLLCHECK),
+    11: (*PYTEST, f"{TESTS}/delivery/test_infra.py"),
+    12: (*PYTEST, f"{TESTS}/rollout/test_history.py", "tests/test_docs.py"),
+}
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """What git would commit of phase 2, the code below it, and the Terraform that an exercise changes."""
-    parts = ["phase1_docker_api/src", "phase2_k8s_cicd", "infra/aws"]
-    for name in git(ROOT, "ls-files", "-co", "--exclude-standard", *parts).stdout.splitlines():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
-    return tmp_path
+def test_the_exercises_are_numbered_from_1() -> None:
+    assert list(FOUND) == list(range(1, 13))
+
+
+@pytest.mark.parametrize("exercise", FOUND.values(), ids=lambda exercise: exercise.folder.name)
+def test_each_exercise_has_its_task_its_hints_its_check_and_its_solution(exercise: Exercise) -> None:
+    for language, name in LANGUAGES.items():
+        heading, *_ = (exercise.folder / name).read_text().splitlines()
+        assert heading.startswith(f"# {exercise.number}. ")
+        assert f"[{heading[2:]}]({exercise.folder.name}/{name})" in (EXERCISES.folder / name).read_text()
+        assert exercise.hint(1)[language] != exercise.hint(2)[language]
+    assert exercise.check_file.is_file()
+    assert (exercise.folder / "solution.patch").is_file()
+
+
+@pytest.mark.skipif(not shutil.which("go"), reason="needs Go")
+def test_a_header_that_is_not_refused_yet_fails_at_once_and_names_its_rule() -> None:
+    test = ["go", "test", "-tags", "exercise5", "-run", "TestExercise5", "-timeout", "20s", "."]
+
+    done = subprocess.run(test, cwd=EXERCISES.folder.parent / "rollcheck", capture_output=True, text=True)
+
+    assert "panic: test timed out" not in done.stdout
+    assert "with a blank inside its name" in (FOUND[5].folder / "README.md").read_text()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", EXERCISES)
-def test_an_exercise_goes_from_cross_to_tick_with_its_solution(
-    number: int, copy: Path, linear_model: HouseModel
+@pytest.mark.parametrize("number", FOUND)
+def test_a_solution_turns_its_check_green_and_breaks_no_default_test(
+    number: int, tmp_path: Path, linear_model: HouseModel
 ) -> None:
-    if (program := NEEDS.get(number, "git")) and not shutil.which(program):
-        pytest.skip(f"needs {program}")
-    sources = os.pathsep.join(str(copy / phase / "src") for phase in ("phase1_docker_api", "phase2_k8s_cicd"))
-    model = save_model(linear_model, copy / "models")
-    code = os.environ | {"PYTHONPATH": sources, "HOUSE_MODEL_PATH": str(model)}
+    exercise_patch.copy_checkout(tmp_path)
+    sources = os.pathsep.join(map(str, sorted(tmp_path.glob("phase*/src"))))
+    model = save_model(linear_model, tmp_path / "models")
+    code = os.environ | {"PYTHONPATH": sources}
 
     def shown() -> str:
         command = [sys.executable, "-m", "phase2_k8s_cicd", "check", "--exercise", str(number)]
-        done = subprocess.run(command, cwd=copy, env=code, capture_output=True, text=True)
+        environment = code | {"HOUSE_MODEL_PATH": str(model)}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert (done.returncode == 0) == done.stdout.startswith("✓"), done.stdout + done.stderr
         return done.stdout
 
     before = shown()
+    if before.startswith("–"):
+        pytest.skip(before)
     if before.startswith("✓") and "CI" not in os.environ:
         pytest.skip("you have solved it here")
-    if NEEDS_PROVIDER in before:
-        pytest.skip(before)
     assert before.startswith("✗")
     assert "your code raised" not in before
+    problem = exercise_patch.apply(tmp_path, FOUND[number].folder / "solution.patch")
+    if problem and "CI" not in os.environ:
+        pytest.skip(f"the solution does not apply to your code: {problem}")
+    assert not problem
+    exercise_patch.commit(tmp_path, "solved")
 
-    applied = git(copy, "apply", "-C1", str(solution_of(number)))
-    assert applied.returncode == 0, applied.stderr
+    after = shown()
+    command = DEFAULT_TESTS.get(number, ("true",))
+    default = subprocess.run(command, cwd=tmp_path, env=code, capture_output=True, text=True)
 
-    assert shown().startswith("✓"), shown()
+    assert after.startswith("✓"), after
+    assert default.returncode == 0, (default.stdout + default.stderr)[-3000:]

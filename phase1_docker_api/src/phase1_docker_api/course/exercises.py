@@ -79,7 +79,9 @@ class Exercises:
             holds, reason = _outcome(code, report)
         self._remember(exercise.number, holds)
         hint = "" if holds else f"make {self.program}-check EXERCISE={exercise.number} HINT=1"
-        return Finding(f"exercise {exercise.number}", holds, ": ".join(filter(None, (exercise.title.rstrip("?"), reason))), hint)
+        return Finding(
+            f"exercise {exercise.number}", holds, ": ".join(filter(None, (exercise.title.rstrip("?"), reason))), hint
+        )
 
     def summary(self) -> Finding:
         """Say how many are done, as last checked, and which is next; no check is run."""

@@ -33,7 +33,7 @@ def score_table(scores: list[Score]) -> str:
             f"{s.period:8} {s.request:9} {s.sales:>6,} {s.median_abs_error_pct:>6.1f} % {s.rmsle:>6.3f} {s.r2:>6.2f} "
             f"{s.mae_usd:>9,.0f} {covered:>8}"
         )
-    lines.append("off by: median absolute % error · covered: share inside the 90 % interval")
+    lines.append("off by: median absolute % error · covered: share inside its interval")
     return "\n".join(lines)
 
 
