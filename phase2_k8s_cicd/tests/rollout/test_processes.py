@@ -25,7 +25,8 @@ pytestmark = pytest.mark.slow
 
 # No claim of these tests is about speed: a busy machine may take minutes to start a replica.
 PATIENCE_SECONDS = 300
-PLAN = Plan(start_seconds=PATIENCE_SECONDS, update_seconds=2 * PATIENCE_SECONDS)
+RATE = 10
+PLAN = Plan(start_seconds=PATIENCE_SECONDS, update_seconds=2 * PATIENCE_SECONDS, compare_rate=RATE, watch_rate=RATE)
 PORTS = ("gateway_port", "a_port", "b_port", "candidate_port")
 
 
@@ -60,7 +61,7 @@ def test_a_rolling_update_of_two_processes_loses_nothing_and_a_bad_model_does_no
     rollcheck = build_rollcheck_binary(local)
     said: list[str] = []
     place = Processes(local, "v2", rollcheck)
-    with place.watching(Question(place.url, 100, 0, expectations(houses)), said.append) as watch:
+    with place.watching(Question(place.url, RATE, 0, expectations(houses)), said.append) as watch:
         rollout = Rollout(place, "v2", PLAN, said.append)
         assert rollout.run(expectations(houses), expected).startswith("shifted by 5, 25, 100 % of callers, ")
         report = watch.end()
@@ -70,8 +71,8 @@ def test_a_rolling_update_of_two_processes_loses_nothing_and_a_bad_model_does_no
         print(f"\n    {report.lost} of {report.requests:,} lost, p99 {report.p99_ms:.0f} ms")
     assert report.lost == 0, report.why_lost()
     assert set(report.versions) == {"dev", "v2"}
-    # Two rollchecks take turns with the gateway, and each meets its share nearly.
-    assert new == {5: pytest.approx(0.05, abs=0.04), 25: pytest.approx(0.25, abs=0.1), 100: pytest.approx(1, abs=0.05)}
+    # Two rollchecks take turns with the gateway, and each meets its share nearly; test_gateway.py counts exactly.
+    assert new == {5: pytest.approx(0.05, abs=0.05), 25: pytest.approx(0.25, abs=0.15), 100: pytest.approx(1, abs=0.1)}
     assert {answering(f"http://{HOST}:{port}") for port in (local.a_port, local.b_port)} == {"v2"}
 
     monkeypatch.setenv("HOUSE_MODEL_PATH", "nowhere")
