@@ -10,12 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
+from phase1_docker_api.model.context import ContextFeature
 from phase1_docker_api.model.house_model import HouseModel
 from phase1_docker_api.service.app import create_app
 from phase1_docker_api.service.pricing import make_pricing
 from phase1_docker_api.settings import Settings
+from phase1_docker_api.testing import MIDNIGHT
+from phase1_docker_api.training.train import TrainingPlan, train
 
 SETTINGS = Settings(model_path=Path("unused"))
 TODAY = dt.date(2016, 5, 4)
@@ -29,7 +34,7 @@ class ToyCard:
     def __init__(self) -> None:
         self.model_version = "toy"
         self.categories = {"neighborhood": ["A", "B"]}
-        self.context = [{"name": "price_level", "role": "offset"}]
+        self.context = [ContextFeature(name="price_level", role="offset")]
 
 
 class ToyModel:
@@ -182,3 +187,27 @@ def test_a_context_feature_cannot_be_sent_with_a_request() -> None:
         answer = client.post("/predict", json=A | {"price_level": 9})
 
     assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
+def test_a_trained_model_s_served_prices_are_its_own_offline(seattle_sales: pd.DataFrame, path: str) -> None:
+    """One feature of each role: the level is an offset, the rate an input."""
+    rate = np.random.default_rng(0).uniform(3, 6, len(seattle_sales))
+    sales = seattle_sales.assign(log_level=0.0, mortgage_rate=rate)
+    context = (ContextFeature(name="log_level", role="offset"), ContextFeature(name="mortgage_rate", role="input"))
+    plan = TrainingPlan("linear", until=dt.date(2011, 12, 31), context=context)
+    model = train(sales, plan, trained_at=MIDNIGHT, data_sha256="0")
+    values = {"log_level": 0.5, "mortgage_rate": 4.0}
+    houses = [{"land_area_sqft": 5000.0, "bedrooms": rooms} for rooms in (2, 3, 4)]
+
+    async def enrich(asked: Sequence[Mapping[str, Any]], as_of: dt.date) -> Sequence[Mapping[str, float]]:
+        return [values] * len(asked)
+
+    with TestClient(create_app(SETTINGS, model, enrich=enrich)) as client:
+        if path == "/predict":
+            answers = [client.post(path, json=house).json() for house in houses]
+        else:
+            answers = client.post(path, json={"houses": houses}).json()["estimates"]
+
+    assert answers == [e.model_dump() for e in model.estimate([house | values for house in houses])]
+    assert not set(values) & set(answers[0]["assumed"])

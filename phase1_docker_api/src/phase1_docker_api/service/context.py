@@ -23,8 +23,7 @@ Filled = tuple[Values, list[Warned]]
 
 def context_names(card: Card) -> tuple[str, ...]:
     """Name the context features of a model, none for one that needs only what requests carry."""
-    features = getattr(card, "context", ())
-    return tuple(f["name"] if isinstance(f, Mapping) else f.name for f in features)
+    return tuple(feature.name for feature in card.context)
 
 
 class ContextFeatures:
