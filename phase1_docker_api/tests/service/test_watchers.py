@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import structlog
 from fastapi.testclient import TestClient
@@ -15,6 +16,7 @@ from phase1_docker_api.schemas import MINIMAL_EXAMPLE, House
 from phase1_docker_api.service.app import create_app
 from phase1_docker_api.service.watchers import Priced, Watcher
 from phase1_docker_api.settings import Settings
+from phase1_docker_api.testing import train_frozen
 
 SETTINGS = Settings(model_path=Path("unused"))
 UNKNOWN_AREA = MINIMAL_EXAMPLE | {"neighborhood": "Atlantis"}
@@ -70,15 +72,15 @@ def test_a_watcher_sees_what_was_given_completed_and_answered(linear_model: Hous
     assert recorder.ended[0][0] == "order-66"
 
 
-def test_completed_fields_are_those_that_the_model_used(linear_model: HouseModel) -> None:
-    recorder = Recorder()
-    with TestClient(create_app(SETTINGS, linear_model, watchers=[recorder])) as client:
-        answer = client.post("/predict", json=UNKNOWN_AREA).json()
+def test_completed_fields_are_those_that_the_model_used(seattle_sales: pd.DataFrame) -> None:
+    recorder, model = Recorder(), train_frozen(seattle_sales.drop(columns="waterfront"), "linear")
+    with TestClient(create_app(SETTINGS, model, watchers=[recorder])) as client:
+        answer = client.post("/predict", json=UNKNOWN_AREA | {"waterfront": True}).json()
 
     [priced] = recorder.priced
     assert priced.completed == MINIMAL_EXAMPLE | answer["assumed"]
-    assert priced.completed.keys() == set(linear_model.card.fields)
-    assert linear_model.estimate([House(**priced.completed)])[0].price_usd == answer["price_usd"]
+    assert priced.completed.keys() == set(model.card.fields)
+    assert model.estimate([House(**priced.completed)])[0].price_usd == answer["price_usd"]
 
 
 def test_a_broken_watcher_costs_no_answer_and_is_logged_once_a_kind(linear_model: HouseModel) -> None:
