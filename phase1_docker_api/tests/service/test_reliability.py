@@ -208,7 +208,8 @@ def test_ten_times_more_than_it_can_answer_is_refused_in_form_and_forgotten_at_o
 
     assert peak_mib[0] - start_mib < 64
     for answers in (singles.result(), batches.result()):
-        assert set(answers["statuses"]) == {"200", "503"}
+        # On a busy machine the caller itself may send too slowly, which is 408.
+        assert {"200", "503"} <= set(answers["statuses"]) <= {"200", "408", "503"}
         assert answers["without_retry_after"] == 0
     assert is_over
 
@@ -250,12 +251,15 @@ def cramped(linear_artifact: Path, tmp_path: Path) -> Iterator[tuple[Path, list[
     """
     store = tmp_path / "models"
     store.mkdir()
-    small_disk = ["mount", "-t", "tmpfs", "-o", "size=400k", "none", str(store)]
+    kib = sum(path.stat().st_size for path in linear_artifact.iterdir()) * 3 // 2 // 1024
+    small_disk = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "none", str(store)]
     is_disk = subprocess.run(small_disk, stderr=subprocess.DEVNULL, check=False).returncode == 0
-    shutil.copytree(linear_artifact.parent, store, symlinks=True, dirs_exist_ok=True)
-    yield store, [] if is_disk else ["sh", "-c", 'ulimit -f 100 && exec "$@"', "sh"]
-    if is_disk:
-        subprocess.run(["umount", store], check=True)
+    try:
+        shutil.copytree(linear_artifact.parent, store, symlinks=True, dirs_exist_ok=True)
+        yield store, [] if is_disk else ["sh", "-c", 'ulimit -f 100 && exec "$@"', "sh"]
+    finally:
+        if is_disk:
+            subprocess.run(["umount", store], check=True)
 
 
 def training(sales_file: Path, store: Path) -> list[str]:
