@@ -25,3 +25,9 @@ compile locks/uv.txt --group uv
 compile locks/checkov.txt --group checkov
 compile locks/infra.txt --group infra
 compile locks/act.txt --group act
+phase3=phase3_mlops_core
+own+=(--no-emit-package phase2-k8s-cicd)
+compile $phase3/requirements.txt $phase3/pyproject.toml "${own[@]}" --constraints $phase2/requirements-local.txt
+compile $phase3/requirements-pipeline.txt $phase3/pyproject.toml "${own[@]}" --extra pipeline --constraints $phase3/requirements.txt
+# Apart, because pyspark and pyspark-client install the same package.
+compile $phase3/spark_server/requirements.txt $phase3/spark_server/pyproject.toml
