@@ -9,6 +9,10 @@ class LandingError(CourseError):
     """A month cannot be put into the landing zone, or the landing zone is not what it should be."""
 
 
+class PreparationError(CourseError):
+    """The sales table cannot be made or read."""
+
+
 class SparkError(CourseError):
     """Spark does not answer, or its session was lost."""
 

@@ -13,6 +13,8 @@ class PipelineSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PIPELINE_", frozen=True)
 
-    home: Path = Field(Path(".run/phase3_mlops_core/data"), description="Folder of the landing zone, tables and reports.")
+    home: Path = Field(
+        Path(".run/phase3_mlops_core/data"), description="Folder of the landing zone, tables and reports."
+    )
     spark_remote: str = Field("sc://127.0.0.1:5201", description="Address of the Spark Connect server.")
     mlflow_url: str = Field("http://127.0.0.1:5200", description="Address of the MLflow server.")

@@ -1,0 +1,1 @@
+"""What the prepared sales are on disk, and how they are read; needs no Spark."""
