@@ -18,7 +18,7 @@ class _Frozen(BaseModel):
 
 
 class Part(_Frozen):
-    """One Parquet file and its number of rows; `path` is relative to the table's folder."""
+    """A Parquet file, or a folder of some, and its number of rows; `path` is relative to the table's folder."""
 
     path: str
     rows: int = Field(ge=1)
@@ -32,7 +32,7 @@ class Month(_Frozen):
     digest: str | None = Field(None, description="SHA-256 of the clean rows' content.")
 
 
-class Delivery(_Frozen):
+class DeliveryRecord(_Frozen):
     """What preparation found in one raw file; `held` says why it was quarantined whole."""
 
     rows: int
@@ -40,7 +40,6 @@ class Delivery(_Frozen):
     refused: int
     after_as_of: int = Field(0, description="Rows refused for their day alone; a later as_of may let them pass.")
     last_day: dt.date | None = Field(None, description="Day of the newest valid row.")
-    checked: str | None = Field(None, description="Folder of the build that has checked its rows.")
     held: str | None = None
 
 
@@ -51,7 +50,7 @@ class Manifest(_Frozen):
     as_of: dt.date
     rules: str = Field(description="Digest of the rules that made the table.")
     months: dict[str, Month]
-    deliveries: dict[str, Delivery]
+    deliveries: dict[str, DeliveryRecord]
     in_use: dict[str, str]
     refused: dict[str, Part] = Field(description="The rows that a rule on one row refuses, by raw file.")
 
