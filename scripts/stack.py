@@ -53,6 +53,29 @@ class Process:
 
 
 @dataclass(frozen=True)
+class Check:
+    """How to ask whether one service of a phase is ready: by a GET that is answered with `status`, or by a port."""
+
+    name: str
+    url: str | None = None
+    port: int | None = None
+    status: int = 200
+
+    def passes(self) -> bool:
+        """Ask it once."""
+        return answers(self.url, self.status) if self.url else self.port is not None and ports.is_busy(self.port)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a phase's `stack.toml` says: the checks, how long they may take, and what to show when all pass."""
+
+    checks: list[Check]
+    ready_seconds: float
+    next_steps: str | None = None
+
+
+@dataclass(frozen=True)
 class State:
     """What was started: the supervisor first, then what it started, and the ports."""
 
@@ -87,9 +110,10 @@ class Phase:
             self.down()  # a stale state may still name living children
             refuse_busy(table, every)
             print(f"• starting {self.folder} …", flush=True)
+            plan = read_plan(self.root / self.folder, table)
             supervisor = self._start(table)
             try:
-                self._wait_until_ready(supervisor, table)
+                self._wait_until_ready(supervisor, table, plan)
             except BaseException:
                 self.down()
                 raise
@@ -140,6 +164,11 @@ class Phase:
         state = self._state()
         return f"http://127.0.0.1:{next(iter(state.ports.values()))}" if state else "nowhere"
 
+    @property
+    def next_steps(self) -> str | None:
+        """Say what the phase's `stack.toml` wants to be shown, if it has one."""
+        return read_plan(self.root / self.folder, self.table()).next_steps
+
     def holds(self, port: int) -> bool:
         """Say whether the phase runs and the port is one of its own."""
         state = self._state()
@@ -186,15 +215,17 @@ class Phase:
         self._remember(supervisor.pid, table)
         return supervisor
 
-    def _wait_until_ready(self, supervisor: subprocess.Popen[bytes], table: dict[str, int]) -> None:
-        patience = float(os.environ.get("READY_SECONDS", READY_SECONDS))
+    def _wait_until_ready(self, supervisor: subprocess.Popen[bytes], table: dict[str, int], plan: Plan) -> None:
+        patience = float(os.environ.get("READY_SECONDS", plan.ready_seconds))
         deadline = time.monotonic() + patience
-        while not answers(f"{self.url}/readyz"):
-            if supervisor.poll() is not None:
-                raise StackError(f"{self.folder} died at start. Its last words:\n{self.tail()}")
-            if time.monotonic() > deadline:
-                raise StackError(f"{self.folder} was not ready after {patience:.0f} s. Its last words:\n{self.tail()}")
-            time.sleep(0.1)
+        for check in plan.checks:
+            while not check.passes():
+                if supervisor.poll() is not None:
+                    raise StackError(f"{self.folder} died at start. Its last words:\n{self.tail()}")
+                if time.monotonic() > deadline:
+                    late = f"{self.folder} was not ready after {patience:.0f} s ({check.name} did not answer)"
+                    raise StackError(f"{late}. Its last words:\n{self.tail()}")
+                time.sleep(0.1)
         self._remember(supervisor.pid, table)
 
     def _remember(self, pid: int, table: dict[str, int]) -> None:
@@ -285,25 +316,44 @@ def refuse_busy(table: dict[str, int], every: dict[str, int]) -> None:
             raise StackError(f"port {port} ({name}) is held by another program.\n  {advice}")
 
 
-def answers(url: str) -> bool:
-    """Say whether a GET is answered with 200; loopback never goes through a proxy."""
+def read_plan(folder: Path, table: dict[str, int]) -> Plan:
+    """Read a phase's `stack.toml`, in which {NAME} stands for a port; without one its first port must answer /readyz.
+
+    Raises:
+        StackError: the file names a port that the phase does not have.
+    """
+    file = folder / "stack.toml"
+    if not file.exists():
+        return Plan([Check("its API", url=f"http://127.0.0.1:{next(iter(table.values()))}/readyz")], READY_SECONDS)
+    import tomllib  # only a start needs it, and a stop works with an older Python
+
+    try:
+        stored = tomllib.loads(file.read_text(encoding="utf-8").format(**table))
+        checks = [Check(**check) for check in stored["ready"]]
+        return Plan(checks, stored.get("ready_seconds", READY_SECONDS), stored["next_steps"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StackError(f"{file} cannot be used: {error}") from error
+
+
+def answers(url: str, status: int = 200) -> bool:
+    """Say whether a GET is answered with this status; loopback never goes through a proxy."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(url, timeout=2) as response:
-            return bool(response.status == 200)
+            return bool(response.status == status)
+    except urllib.error.HTTPError as error:
+        return error.code == status
     except (OSError, ValueError):
         return False
 
 
-def print_next_steps(folder: str, url: str) -> None:
-    """Show what to do with a phase that was just started."""
-    print(f"""
-  a form      {url}/
-  a price     curl -s {url}/predict -H 'content-type: application/json' \\
-                -d '{{"land_area_sqft": 5000, "bedrooms": 3}}'
-  its log     make {folder.split("_")[0]}-logs
-  stop it     make {folder.split("_")[0]}-down
-""")
+def print_next_steps(folder: str, url: str, said: str | None = None) -> None:
+    """Show what to do with a phase that was just started; by default, what an API offers."""
+    price = """-H 'content-type: application/json' \\
+                -d '{"land_area_sqft": 5000, "bedrooms": 3}'"""
+    api = f"  a form      {url}/\n  a price     curl -s {url}/predict {price}\n"
+    make = f"make {folder.split('_')[0]}"
+    print(f"\n{api if said is None else said}  its log     {make}-logs\n  stop it     {make}-down\n")
 
 
 def print_ports(table: dict[str, int]) -> None:
@@ -345,7 +395,7 @@ def main(arguments: list[str] | None = None) -> int:
             match chosen.verb:
                 case "up":
                     phase.up()
-                    print_next_steps(phase.folder, phase.url)
+                    print_next_steps(phase.folder, phase.url, phase.next_steps)
                 case "down":
                     _down(phase)
                 case "logs":

@@ -396,3 +396,57 @@ def test_a_killed_setup_is_repaired_by_running_it_again(tmp_path: Path) -> None:
     assert "is installed" in second.stdout
     assert "Nothing to be done" in third.stdout
     subprocess.run([clone / ".venv/bin/phase1", "--help"], check=True, capture_output=True)
+
+
+TWO_READY = """
+ready_seconds = 20
+next_steps = "  look at     http://127.0.0.1:{PHASE1_API_PORT}/\\n"
+[[ready]]
+name = "its port"
+port = {PHASE1_API_PORT}
+[[ready]]
+name = "its door"
+url = "http://127.0.0.1:{PHASE1_API_PORT}/door"
+status = 401
+"""
+LATE_DOOR = """
+import http.server, os, pathlib
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        seen = pathlib.Path(__file__).with_name("seen")
+        self.send_response(401 if seen.exists() and len(seen.read_text()) > 3 else 503)
+        self.end_headers()
+        seen.open("a").write("x")
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PHASE1_API_PORT"])), Handler).serve_forever()
+"""
+
+
+def test_a_phase_says_what_is_waited_for_and_what_is_shown(course: Course) -> None:
+    course.runs(LATE_DOOR)
+    (course.root / "phase1_try/stack.toml").write_text(TWO_READY)
+
+    result = course.stack("up", "phase1_try")
+
+    assert result.returncode == 0, result.stderr
+    assert course.command.with_name("seen").read_text() == "xxxxx"
+    assert f"look at     http://127.0.0.1:{course.port}/\n" in result.stdout
+    assert "a price" not in result.stdout
+
+
+def test_the_service_that_does_not_get_ready_is_named(course: Course) -> None:
+    (course.root / "phase1_try/stack.toml").write_text(TWO_READY)
+
+    result = course.stack("up", "phase1_try", READY_SECONDS="1")
+
+    assert result.returncode == 1
+    assert "not ready after 1 s (its door did not answer)" in result.stderr
+
+
+def test_a_plan_that_names_an_unknown_port_starts_nothing(course: Course) -> None:
+    (course.root / "phase1_try/stack.toml").write_text(TWO_READY.replace("API_PORT", "OTHER_PORT"))
+
+    result = course.stack("up", "phase1_try")
+
+    assert result.returncode == 1
+    assert "stack.toml cannot be used: 'PHASE1_OTHER_PORT'" in result.stderr
+    assert not course.state.exists()

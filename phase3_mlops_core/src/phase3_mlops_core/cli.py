@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from phase1_docker_api.cli import Verbs
 
+from phase3_mlops_core.preparation.verbs import VERBS as PREPARATION_VERBS
+
 
 def main() -> None:
     """Run the command line."""
@@ -18,3 +20,7 @@ def cli() -> None:
 
     Exit codes: 0 done, 1 something is wrong and the message says what, 2 the command line itself is wrong.
     """
+
+
+for verb in PREPARATION_VERBS:
+    cli.add_command(verb)

@@ -6,10 +6,12 @@ import datetime as dt
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal
 from phase1_docker_api.testing import TODAY
 from phase3_mlops_core.errors import PreparationError
+from phase3_mlops_core.sales_table.content import SCHEMA, content_digest
 from phase3_mlops_core.sales_table.manifest import table_folder
 from phase3_mlops_core.sales_table.reading import read_table
 from phase3_mlops_core.testing import write_sales_table
@@ -65,3 +67,11 @@ def test_a_file_of_the_table_that_is_gone_is_named(seattle_sales: pd.DataFrame, 
 
     with pytest.raises(PreparationError, match="--afresh"):
         read_table(tmp_path)
+
+
+def test_the_digest_does_not_depend_on_how_rows_are_parted(seattle_sales: pd.DataFrame) -> None:
+    some = seattle_sales.head(300).astype({"waterfront": object})
+    some.loc[7, ["waterfront", "living_area_sqft", "neighborhood"]] = None
+    rows = pa.Table.from_pandas(some.reindex(columns=SCHEMA.names), schema=SCHEMA, preserve_index=False)
+
+    assert content_digest([rows]) == content_digest([rows.slice(0, 5), rows.slice(5, 0), rows.slice(5)])

@@ -84,6 +84,12 @@ def cut_month(sales: pd.DataFrame, month: str) -> pd.DataFrame:
     return cut
 
 
+def cut_months(sales: pd.DataFrame, until: str | None = None) -> dict[str, pd.DataFrame]:
+    """Cut all months up to `until`, such as 2012-01, out of a file of sales, the oldest first."""
+    parts = {str(month): rows for month, rows in sales.groupby(months_of(sales))}
+    return {month: parts[month] for month in sorted(parts) if month and (until is None or month <= until)}
+
+
 def months_of(sales: pd.DataFrame) -> pd.Series:
     """Say of each row which month it is of; an empty text where its day is none."""
     months = sales["sale_date"].astype(str).str[:7]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,33 +19,29 @@ def _type_of(name: str) -> pa.DataType:
 
 
 SCHEMA = pa.schema([(name, _type_of(name)) for name in Sale.model_fields])
-_EMPTY = {"large_string": "", "double": 0.0, "bool": False}
 
 
 def content_digest(tables: Iterable[pa.Table]) -> str:
-    """SHA-256 of the rows of tables with `SCHEMA`, in their order; takes the memory of one table at a time."""
-    digest = hashlib.sha256()
+    """SHA-256 of the rows of tables with `SCHEMA`, in their order, however they are parted into tables."""
+    hashes = {(name, kind): hashlib.sha256() for name in SCHEMA.names for kind in ("gaps", "values", "letters")}
     for table in tables:
-        for column in table.select(SCHEMA.names).cast(SCHEMA).combine_chunks().columns:
-            for part in _parts(column):
-                digest.update(part)
-    return digest.hexdigest()
+        rows = table.select(SCHEMA.names).cast(SCHEMA)
+        for name in SCHEMA.names:
+            for kind, part in _parts(rows[name]):
+                hashes[name, kind].update(part)
+    return hashlib.sha256(b"".join(each.digest() for each in hashes.values())).hexdigest()
 
 
-def _parts(column: pa.ChunkedArray) -> Iterable[memoryview | bytes]:
+def _parts(column: pa.ChunkedArray) -> Iterator[tuple[str, bytes]]:
     """Give a column's bytes: where its gaps are, and its values with the gaps filled."""
-    yield f"{column.type} {len(column)} {column.null_count}".encode()
-    if column.null_count:
-        yield _bytes_of(pc.is_null(column).cast(pa.int8()))
-    if pa.types.is_date(column.type):
-        column = column.cast(pa.int32()).fill_null(0)
-    else:
-        column = column.fill_null(_EMPTY[str(column.type)])
+    yield "gaps", _bytes_of(column.is_null().cast(pa.int8()))
     if pa.types.is_large_string(column.type):
-        yield _bytes_of(pc.binary_length(column))
-        yield "".join(column.to_pylist()).encode()
-    else:
-        yield _bytes_of(column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column)
+        filled = column.fill_null("")
+        yield "values", _bytes_of(pc.binary_length(filled))
+        yield "letters", "".join(filled.to_pylist()).encode()
+        return
+    numbers = {pa.date32(): pa.int32(), pa.bool_(): pa.int8()}.get(column.type, column.type)
+    yield "values", _bytes_of(column.cast(numbers).fill_null(0))
 
 
 def _bytes_of(column: pa.ChunkedArray) -> bytes:
