@@ -6,6 +6,7 @@ import click
 from phase1_docker_api.cli import Verbs
 
 from phase3_mlops_core.preparation.verbs import VERBS as PREPARATION_VERBS
+from phase3_mlops_core.retraining.verbs import VERBS as RETRAINING_VERBS
 
 
 def main() -> None:
@@ -22,5 +23,5 @@ def cli() -> None:
     """
 
 
-for verb in PREPARATION_VERBS:
+for verb in (*PREPARATION_VERBS, *RETRAINING_VERBS):
     cli.add_command(verb)

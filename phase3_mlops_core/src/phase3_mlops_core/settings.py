@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -18,3 +18,32 @@ class PipelineSettings(BaseSettings):
     )
     spark_remote: str = Field("sc://127.0.0.1:5201", description="Address of the Spark Connect server.")
     mlflow_url: str = Field("http://127.0.0.1:5200", description="Address of the MLflow server.")
+    mlflow_user: str = Field("admin", description="Who the pipeline is to MLflow.")
+    mlflow_password: SecretStr | None = Field(
+        None, description="Its password; by default the one that was generated into the home folder."
+    )
+    mlflow_seconds: int = Field(8, ge=1, le=600, description="How long one answer of MLflow may take.")
+    experiment: str = Field("house-price", min_length=1, description="Name of the experiment in MLflow.")
+    model_name: str = Field("house-price", min_length=1, description="Name of the registered model in MLflow.")
+    estimator: str = Field("trees", pattern="^(trees|linear)$", description="What a monthly training fits.")
+    window_months: int = Field(6, ge=0, le=120, description="How many months it learns from; 0 is all there are.")
+
+
+class MlflowServerSettings(BaseSettings):
+    """How the MLflow server runs: SQLite and a folder by default, Postgres and object storage by address."""
+
+    model_config = SettingsConfigDict(env_prefix="PIPELINE_MLFLOW_", frozen=True)
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; a container needs 0.0.0.0.")
+    port: int = Field(5200, ge=1, le=65535, description="Port to listen on.")
+    store: Path = Field(Path(".run/phase3_mlops_core/mlflow"), description="Folder of the database and artifacts.")
+    backend_uri: str | None = Field(
+        None, description="Database, such as postgresql://…; by default SQLite in the store."
+    )
+    auth_uri: str | None = Field(None, description="Database of its users; by default SQLite in the store.")
+    artifacts: str | None = Field(None, description="Where artifacts lie, such as s3://…; by default in the store.")
+    allowed_hosts: str = Field(
+        "localhost,127.0.0.1", description="Host headers that are answered, with their ports or `*`; others get 403."
+    )
+    user: str = Field("admin", min_length=1, description="Name of the first user.")
+    password: SecretStr | None = Field(None, description="Its password; by default one is generated and kept.")

@@ -1,0 +1,1 @@
+"""What is there for the learner alone: the replay of five years."""

@@ -1,0 +1,40 @@
+"""The one place that says where the pipeline's sales come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+from phase1_docker_api.training.sales import load_clean_sales
+
+from phase3_mlops_core.sales_table.content import SCHEMA, content_digest
+from phase3_mlops_core.sales_table.manifest import table_folder
+from phase3_mlops_core.sales_table.reading import read_table
+
+
+@dataclass(frozen=True)
+class KnownSales:
+    """Clean sales up to a month, the digest of exactly these, and where they came from."""
+
+    frame: pd.DataFrame
+    sha256: str
+    source: str
+
+
+def known_sales(home: Path, month: pd.Period, file: Path | None = None) -> KnownSales:
+    """Read the sales up to the end of `month` from the sales table, or from a raw file, which is cleaned first.
+
+    Raises:
+        PreparationError: there is no table yet, or it holds no sale that is as old.
+        SalesFileError: the file cannot be used.
+
+    """
+    until = month.end_time.date()
+    if file:
+        clean = load_clean_sales(file, until).clean
+        rows = pa.Table.from_pandas(clean.reindex(columns=SCHEMA.names), schema=SCHEMA, preserve_index=False)
+        return KnownSales(clean, content_digest([rows]), str(file))
+    table = read_table(home, until)
+    return KnownSales(table.frame, table.digest, str(table_folder(home)))
