@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+from phase1_docker_api.service.launch import free_port
 
+from phase3_mlops_core.errors import RegistryError
 from phase3_mlops_core.sales_table.content import SCHEMA, content_digest
 from phase3_mlops_core.sales_table.manifest import Manifest, Month, Part, table_folder, write_manifest
+from phase3_mlops_core.settings import PipelineSettings
 
 
 def write_sales_table(home: Path, clean: pd.DataFrame, as_of: dt.date) -> Manifest:
@@ -28,3 +43,51 @@ def write_sales_table(home: Path, clean: pd.DataFrame, as_of: dt.date) -> Manife
     )
     write_manifest(home, manifest)
     return manifest
+
+
+@dataclass(frozen=True)
+class MlflowServer:
+    """A server of the test run: its address, its process, the password of its user, and its folder."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    password: str
+    store: Path
+
+    def settings(self, home: Path, **given: Any) -> PipelineSettings:
+        """Settings of a pipeline that has this server, an experiment and a model name of its own."""
+        name = f"test-{uuid.uuid4().hex[:8]}"
+        ours = {"home": home, "mlflow_url": self.url, "mlflow_password": self.password, "mlflow_seconds": 120}
+        return PipelineSettings(**{**ours, "experiment": name, "model_name": name, **given})
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """One MLflow server for the whole test run, as `make phase3-up` starts it."""
+    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
+    given = {"PIPELINE_MLFLOW_STORE": str(folder / "store"), "PIPELINE_HOME": str(folder)}
+    command = [sys.executable, "-m", "phase3_mlops_core", "mlflow-server", "--port", str(port)]
+    url = f"http://127.0.0.1:{port}"
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(command, env=os.environ | given, stdout=log, stderr=log) as process,  # noqa: S603
+    ):
+        try:
+            _wait(url, process, folder / "log")
+            yield MlflowServer(url, process, (folder / "mlflow-password").read_text(), folder / "store")
+        finally:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """An answer to /health comes before it can open its database, which is not what tests want to wait for."""
+    for _ in range(600):
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(httpx.TransportError):
+            answer = httpx.get(f"{url}/api/2.0/mlflow/experiments/search?max_results=1", trust_env=False, timeout=120)
+            if answer.status_code == httpx.codes.UNAUTHORIZED:
+                return
+        time.sleep(0.5)
+    raise RegistryError(f"the MLflow server did not start:\n{log.read_text()}")

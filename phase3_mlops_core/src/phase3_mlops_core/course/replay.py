@@ -16,7 +16,6 @@ from phase3_mlops_core.gate.compare import Scored, compare, score
 from phase3_mlops_core.training.plan import MonthlyPlan
 
 FIRST, LAST = "2012-01", "2016-12"
-# Both come from the course's acceptance figures; `make` nothing of the second digit.
 TRIGGER_ERROR, TRIGGER_STANDARD_ERRORS = 0.05, 3.0
 WHEN = dt.datetime(2017, 1, 1, tzinfo=dt.UTC)
 

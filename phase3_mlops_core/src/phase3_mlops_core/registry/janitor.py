@@ -37,7 +37,7 @@ def _close_models(registry: Registry) -> list[str]:
     with speaking(registry.settings):
         experiments = _experiments(registry)
         models = registry.client.search_logged_models(experiments) if experiments else []
-        pending = [model for model in models if str(model.status) == "PENDING"]
+        pending = [model for model in models if model.status == "PENDING"]
         for model in pending:
             registry.client.finalize_logged_model(model.model_id, "FAILED")
     return [f"model {model.model_id} was half uploaded: marked as failed" for model in pending]

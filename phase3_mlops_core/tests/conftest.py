@@ -1,0 +1,52 @@
+"""What several rooms of this phase's tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from phase1_docker_api.testing import MIDNIGHT
+from phase3_mlops_core.registry.versions import Registry
+from phase3_mlops_core.testing import MlflowServer, mlflow_server  # noqa: F401  # a fixture
+from phase3_mlops_core.training.monthly import Trained, train_month
+from phase3_mlops_core.training.plan import MonthlyPlan
+
+# Fifteen trees are off by 13 %, not 11, and are there in no time.
+SMALL = MonthlyPlan("trees", 6, parameters={"log_price__n_estimators": 15, "log_price__learning_rate": 0.3})
+
+
+def small_training(sales: pd.DataFrame, month: str) -> Trained:
+    """Train a month quickly."""
+    return train_month(
+        sales,
+        pd.Period(month, "M"),
+        SMALL,
+        search=False,
+        data_sha256="0" * 64,
+        trained_at=MIDNIGHT,
+        say=lambda text: None,
+    )
+
+
+@pytest.fixture(scope="session")
+def february(seattle_sales: pd.DataFrame) -> Trained:
+    """A quick training of 2012-02."""
+    return small_training(seattle_sales, "2012-02")
+
+
+@pytest.fixture
+def registry(mlflow_server: MlflowServer, tmp_path: Path) -> Iterator[Registry]:  # noqa: F811
+    """An empty registry: a model name and an experiment of the test's own."""
+    before = dict(os.environ)
+    yield Registry(mlflow_server.settings(tmp_path / "home"))
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def mlflow_store(mlflow_server: MlflowServer) -> Path:  # noqa: F811
+    """Where the server keeps the artifacts."""
+    return mlflow_server.store / "artifacts"

@@ -1,0 +1,151 @@
+"""Room: retraining. From a month to a champion against a real registry, and what a repeat or a crash leaves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from phase3_mlops_core.errors import GateError
+from phase3_mlops_core.registry import promotions
+from phase3_mlops_core.registry.janitor import tidy
+from phase3_mlops_core.registry.versions import CHALLENGER, CHAMPION, Registry
+from phase3_mlops_core.retraining import steps
+from phase3_mlops_core.retraining.sales import KnownSales
+from phase3_mlops_core.training.plan import MonthlyPlan
+
+SMALL = MonthlyPlan("trees", 6, parameters={"log_price__n_estimators": 40, "log_price__learning_rate": 0.15})
+FIRST, LATER = pd.Period("2012-06", "M"), pd.Period("2013-06", "M")
+
+
+def quiet(text: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def known(seattle_sales: pd.DataFrame) -> KnownSales:
+    return KnownSales(seattle_sales[seattle_sales["sale_date"] < "2013-07-01"], "0" * 64, "a test")
+
+
+def retrain(registry: Registry, known: KnownSales, month: pd.Period, out: Path) -> steps.Done:
+    version = steps.train(registry, known, month, SMALL, False, quiet).version
+    steps.evaluate(registry, known, version, out, quiet)
+    return steps.promote(registry, None, None, None, quiet)
+
+
+def test_two_months_make_two_champions_and_a_story(registry: Registry, known: KnownSales, tmp_path: Path) -> None:
+    first = retrain(registry, known, FIRST, tmp_path / "out").version
+    second = retrain(registry, known, LATER, tmp_path / "out").version
+
+    log = promotions.read(registry.settings.home)
+    assert registry.aliases() == {CHAMPION: second.number}
+    assert [(line.from_version, line.to_version, line.as_of) for line in log] == [
+        (None, 1, "2012-06"),
+        (1, 2, "2013-06"),
+    ]
+    assert log[1].figures["gate_gain_pct"] > 5
+    assert promotions.disagreements(log, registry.aliases()) == []
+    tags = registry.numbered(first.number).tags
+    assert (tags["retired_as_of"], tags["retired_for"]) == ("2013-06", "2")
+    run = registry.client.get_run(second.run_id)
+    assert run.info.status == "FINISHED"
+    assert {"mlflow.source.git.commit", "month", "scored_version"} <= set(run.data.tags)
+    assert run.inputs.dataset_inputs[0].dataset.digest == "0" * 36
+    assert len(registry.client.get_metric_history(second.run_id, "off_by_pct")) == 3
+    assert {"card.json", "errors.png", "out"} <= {f.path for f in registry.client.list_artifacts(second.run_id)}
+
+    again = steps.train(registry, known, LATER, SMALL, False, quiet)
+    assert (again.version.number, again.repeated) == (2, True)
+    assert steps.promote(registry, None, None, None, quiet).repeated
+    assert len(promotions.read(registry.settings.home)) == 2
+
+    back = steps.promote(registry, registry.numbered(1), "2013-08", "prices at the lake were off", quiet)
+    assert registry.aliases()[CHAMPION] == back.version.number == 1
+    assert promotions.read(registry.settings.home)[-1].why == "prices at the lake were off"
+
+
+def test_what_has_not_passed_the_gate_is_not_promoted(registry: Registry, known: KnownSales, tmp_path: Path) -> None:
+    with pytest.raises(GateError, match="no version is staged"):
+        steps.promote(registry, None, None, None, quiet)
+
+    version = steps.train(registry, known, FIRST, SMALL, False, quiet).version
+    with pytest.raises(GateError, match="not evaluated"):
+        steps.promote(registry, version, None, None, quiet)
+
+    registry.tag(version, gate="passed", gate_against="7")
+    with pytest.raises(GateError, match="evaluate it again"):
+        steps.promote(registry, registry.numbered(1), None, None, quiet)
+
+    assert registry.aliases() == {CHALLENGER: 1}
+
+
+class KilledError(BaseException):
+    """Stands for a process that ends between two requests."""
+
+
+@pytest.mark.parametrize("request_name", ["set_registered_model_alias", "set_model_version_tag"])
+def test_a_promotion_that_was_killed_half_way_is_finished_by_the_repeat(
+    registry: Registry, known: KnownSales, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request_name: str
+) -> None:
+    version = steps.train(registry, known, FIRST, SMALL, False, quiet).version
+    steps.evaluate(registry, known, version, tmp_path / "out", quiet)
+
+    def killed(*arguments: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr(registry.client, request_name, killed)
+        steps.promote(registry, None, None, None, quiet)
+    said = promotions.disagreements(promotions.read(registry.settings.home), registry.aliases())
+    steps.promote(registry, None, None, None, quiet)
+
+    assert len(said) == (request_name == "set_registered_model_alias")
+    assert registry.aliases() == {CHAMPION: 1}
+    assert len(promotions.read(registry.settings.home)) == 1
+    assert registry.numbered(1).tags["promoted_as_of"] == "2012-06"
+
+
+@pytest.mark.parametrize(
+    "request_name", ["log_input", "pyfunc.log_model", "register_model", "set_registered_model_alias"]
+)
+def test_a_training_that_was_killed_leaves_nothing_open_and_is_registered_once(
+    registry: Registry, known: KnownSales, monkeypatch: pytest.MonkeyPatch, request_name: str
+) -> None:
+    import mlflow
+
+    def killed(*arguments: object, **named: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        if request_name == "set_registered_model_alias":
+            patch.setattr(registry.client, request_name, killed)
+        else:
+            patch.setattr(f"mlflow.{request_name}", killed)
+        # A process that is killed closes nothing.
+        patch.setattr("phase3_mlops_core.registry.runs.end_quietly", lambda *arguments: None)
+        steps.train(registry, known, FIRST, SMALL, False, quiet)
+    while mlflow.active_run():
+        mlflow.tracking.fluent._active_run_stack.get().pop()
+    closed = tidy(registry)
+    done = steps.train(registry, known, FIRST, SMALL, False, quiet)
+
+    registered_before = request_name == "set_registered_model_alias"
+    assert len(closed) == (not registered_before)
+    assert tidy(registry) == []
+    assert done.repeated is registered_before
+    assert registry.aliases() == {CHALLENGER: 1}
+    assert [version.number for version in registry.versions()] == [1]
+    runs = registry.client.search_runs(
+        [registry.client.get_experiment_by_name(registry.settings.experiment).experiment_id]
+    )
+    assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
+
+
+def test_a_registry_that_does_not_answer_is_named(known: KnownSales, registry: Registry) -> None:
+    from phase3_mlops_core.errors import RegistryError
+
+    gone = replace(known)
+    settings = registry.settings.model_copy(update={"mlflow_url": "http://127.0.0.1:9", "mlflow_seconds": 2})
+    with pytest.raises(RegistryError, match=r"127.0.0.1:9 did not answer .* make phase3-up"):
+        steps.train(Registry(settings), gone, FIRST, SMALL, False, quiet)
