@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from phase3_mlops_core.registry.connection import speaking
-from phase3_mlops_core.registry.runs import OURS, end_quietly
+from phase3_mlops_core.registry.runs import OURS, end
 from phase3_mlops_core.registry.versions import Registry
 
 DRAFT = ".draft-"
@@ -28,7 +28,7 @@ def _close_runs(registry: Registry) -> list[str]:
         query = f"tags.{made_by[0]} = '{made_by[1]}' and attributes.status = 'RUNNING'"
         runs = registry.client.search_runs(experiments, query, max_results=1000) if experiments else []
     for run in runs:
-        end_quietly(registry, run.info.run_id, "KILLED", "its process ended without closing it; closed by the janitor")
+        end(registry, run.info.run_id, "KILLED", "its process ended without closing it; closed by the janitor")
         done.append(f"run {run.info.run_name} ({run.info.run_id}) was open: closed as killed")
     return done
 

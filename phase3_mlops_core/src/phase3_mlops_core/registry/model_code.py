@@ -15,7 +15,7 @@ from phase1_docker_api.schemas import House
 from pydantic import ValidationError
 
 
-class HousePrice(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class HousePrice(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
     """The served model of one version; a missing or empty field is one that the caller does not know."""
 
     def load_context(self, context: Any) -> None:

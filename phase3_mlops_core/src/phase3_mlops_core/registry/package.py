@@ -45,7 +45,8 @@ def verify(folder: Path, sha256: str) -> None:
     if strange := found - {*FILES, SUMS}:
         raise RegistryError(f"refused before it was read: {sorted(strange)[0]} is no part of a model")
     try:
-        stated = dict(reversed(line.split("  ")) for line in (folder / SUMS).read_text().splitlines())
+        lines = (folder / SUMS).read_text().splitlines()
+        stated = {name: digest for digest, name in (line.split("  ") for line in lines)}
         changed = [name for name in FILES if _sha256(folder / name) != stated.get(name)]
     except (OSError, ValueError) as error:
         raise RegistryError("refused before it was read: a file of the model is missing or broken") from error
@@ -61,11 +62,15 @@ def verify(folder: Path, sha256: str) -> None:
 def signature() -> ModelSignature:
     """By hand: one that is inferred from a complete house would make every column required."""
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
     kinds = {bool: DataType.boolean, int: DataType.double, float: DataType.double, str: DataType.string}
-    columns = [ColSpec(kinds[type(value)], name, required=name in REQUIRED_FIELDS) for name, value in EXAMPLE.items()]
-    prices = [ColSpec(DataType.double, name) for name in ("price_usd", "low_usd", "high_usd")]
+    columns: list[ColSpec | TensorSpec] = [
+        ColSpec(kinds[type(value)], name, required=name in REQUIRED_FIELDS) for name, value in EXAMPLE.items()
+    ]
+    prices: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.double, name) for name in ("price_usd", "low_usd", "high_usd")
+    ]
     return ModelSignature(Schema(columns), Schema(prices))
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phase3_mlops_core.errors import RegistryError
 from phase3_mlops_core.registry.connection import speaking
 from phase3_mlops_core.registry.versions import Registry
 
@@ -46,51 +50,67 @@ def open_run(registry: Registry, name: str, tags: Mapping[str, str]) -> Iterator
         mlflow.end_run()
 
 
-def end_quietly(registry: Registry, run_id: str, status: str, reason: str) -> None:
-    """Close a run as far as MLflow answers; if it does not, the janitor will."""
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    try:
-        if mlflow.active_run() is not None:
-            mlflow.end_run(status)
+def end(registry: Registry, run_id: str, status: str, reason: str) -> None:
+    """Close a run with the reason."""
+    with speaking(registry.settings):
         registry.client.set_terminated(run_id, status)
         registry.client.set_tag(run_id, "ended_because", reason[:5000])
-    except (MlflowException, OSError):
-        pass
 
 
-def log_nested(registry: Registry, trials: Sequence[Nested]) -> None:
-    """Log what was tried as runs within the open one."""
+def end_quietly(registry: Registry, run_id: str, status: str, reason: str) -> None:
+    """The same, as far as MLflow answers within a second; if it does not, the janitor will close it."""
     import mlflow
 
+    patience = os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "120")
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "1"
+    try:
+        with suppress(RegistryError), speaking(registry.settings):
+            if mlflow.active_run() is not None:
+                mlflow.end_run(status)
+            end(registry, run_id, status, reason)
+    finally:
+        os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = patience
+
+
+def log_nested(registry: Registry, run_id: str, trials: Sequence[Nested]) -> None:
+    """Log what was tried as finished runs within the run."""
+    client = registry.client
     with speaking(registry.settings):
+        experiment = client.get_run(run_id).info.experiment_id
         for trial in trials:
-            with mlflow.start_run(run_name=trial.name, nested=True, tags=OURS):
-                mlflow.log_params(dict(trial.parameters))
-                mlflow.log_metrics(dict(trial.metrics))
-                _log_months(trial.off_by_pct)
+            tags = OURS | {"mlflow.parentRunId": run_id}
+            nested = client.create_run(experiment, tags=tags, run_name=trial.name).info.run_id
+            log_figures(registry, nested, trial.parameters, trial.metrics, trial.off_by_pct)
+            client.set_terminated(nested)
 
 
-def log_training(
+def log_figures(
     registry: Registry,
+    run_id: str,
     parameters: Mapping[str, str],
     metrics: Mapping[str, float],
     off_by_pct: Mapping[str, float],
-    texts: Mapping[str, object],
-    charts: Sequence[Path],
 ) -> None:
-    """Log parameters, metrics, errors a month, JSON documents and charts to the open run."""
-    import mlflow
+    """Log parameters, metrics, and the median error of each month, in one request.
 
+    A month's number, counted from year 0, is the step: so a chart of several runs lines the months up.
+    """
+    from mlflow.entities import Metric, Param
+
+    now = int(time.time() * 1000)
+    of_months = [Metric("off_by_pct", error, now, _step(month)) for month, error in off_by_pct.items()]
+    others = [Metric(name, value, now, 0) for name, value in metrics.items()]
     with speaking(registry.settings):
-        mlflow.log_params(dict(parameters))
-        mlflow.log_metrics(dict(metrics))
-        _log_months(off_by_pct)
+        registry.client.log_batch(run_id, others + of_months, [Param(*parameter) for parameter in parameters.items()])
+
+
+def log_files(registry: Registry, run_id: str, texts: Mapping[str, object], charts: Sequence[Path]) -> None:
+    """Add JSON documents and charts to the run."""
+    with speaking(registry.settings):
         for name, content in texts.items():
-            mlflow.log_text(json.dumps(content, indent=1, default=str), name)
+            registry.client.log_text(run_id, json.dumps(content, indent=1, default=str), name)
         for chart in charts:
-            mlflow.log_artifact(str(chart))
+            registry.client.log_artifact(run_id, str(chart))
 
 
 def log_dataset(registry: Registry, sales: pd.DataFrame, sha256: str, source: str) -> None:
@@ -98,7 +118,8 @@ def log_dataset(registry: Registry, sales: pd.DataFrame, sha256: str, source: st
     import mlflow
     import mlflow.data
 
-    with speaking(registry.settings):
+    with speaking(registry.settings), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that several kinds of sources would do
         dataset = mlflow.data.from_pandas(sales, source=source, targets="price", name="sales", digest=sha256[:36])  # type: ignore[attr-defined]
         mlflow.log_input(dataset, context="training")
 
@@ -107,14 +128,9 @@ def log_report(registry: Registry, run_id: str, folder: Path, metrics: Mapping[s
     """Add a report's files and figures to a run that has ended."""
     with speaking(registry.settings):
         registry.client.log_artifacts(run_id, str(folder), folder.name)
-        for name, value in metrics.items():
-            registry.client.log_metric(run_id, name, value)
+    log_figures(registry, run_id, {}, metrics, {})
 
 
-def _log_months(off_by_pct: Mapping[str, float]) -> None:
-    """A month's number, counted from year 0, is the step: so a chart of several runs lines the months up."""
-    import mlflow
-
-    for month, error in off_by_pct.items():
-        year, number = map(int, month.split("-"))
-        mlflow.log_metric("off_by_pct", error, step=12 * year + number - 1)
+def _step(month: str) -> int:
+    year, number = map(int, month.split("-"))
+    return 12 * year + number - 1

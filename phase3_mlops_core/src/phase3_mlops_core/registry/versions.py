@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,7 +128,8 @@ class Registry:
 
         uri = self.log_package(served, scored, run_id)
         digests = {"artifact_sha256": digest_of(served), "scored_sha256": digest_of(scored)}
-        made = mlflow.register_model(uri, self.name, tags={**tags, **digests})
+        with redirect_stderr(io.StringIO()):  # where it says what we say too
+            made = mlflow.register_model(uri, self.name, tags={**tags, **digests})
         self.client.update_model_version(self.name, made.version, story)
         return Version(int(made.version), run_id, {**tags, **digests})
 
@@ -135,7 +138,9 @@ class Registry:
         import mlflow
         import pandas as pd
 
-        with mlflow.start_run(run_id=run_id) if mlflow.active_run() is None else _nothing():
+        resumed = mlflow.start_run(run_id=run_id) if mlflow.active_run() is None else nullcontext()
+        with resumed, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it would rather infer the signature from type hints
             logged = mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(CODE),
@@ -184,11 +189,6 @@ class Registry:
         with (self.settings.home / "register.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def _column_types() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from phase1_docker_api.course.charts import GREEN, draw_errors
 from phase1_docker_api.model.house_model import Card
 
 from phase3_mlops_core.registry.package import write_artifact
-from phase3_mlops_core.registry.runs import Nested, log_dataset, log_nested, log_training, open_run
+from phase3_mlops_core.registry.runs import Nested, log_dataset, log_figures, log_files, log_nested, open_run
 from phase3_mlops_core.registry.versions import SCORED, SERVED, Registry, Version
 from phase3_mlops_core.retraining.sales import KnownSales
 from phase3_mlops_core.training.monthly import Trained
@@ -23,17 +23,14 @@ def record(registry: Registry, trained: Trained, known: KnownSales) -> Version:
     name = f"{trained.month} {trained.plan.estimator}"
     with open_run(registry, name, run_tags) as run_id, tempfile.TemporaryDirectory(prefix="phase3-train-") as place:
         folder = Path(place)
-        log_nested(registry, [_nested(trial) for trial in trained.trials])
+        log_nested(registry, run_id, [_nested(trial) for trial in trained.trials])
         log_dataset(registry, trained.plan.window(known.frame, trained.month), known.sha256, known.source)
         best = trained.trials[0]
-        log_training(
-            registry,
-            _parameters(best) | {"trained_from": str(card.trained_from), "trained_until": str(card.trained_until)},
-            {"trained_sales": float(card.trained_sales), "search_mean_abs_log_error": best.mean_abs_log_error},
-            best.off_by_pct,
-            {"card.json": card.model_dump(mode="json"), "scored-card.json": _plain(trained.scored.card)},
-            [_chart(best, folder)],
-        )
+        window = {"trained_from": str(card.trained_from), "trained_until": str(card.trained_until)}
+        metrics = {"trained_sales": float(card.trained_sales), "search_mean_abs_log_error": best.mean_abs_log_error}
+        log_figures(registry, run_id, _parameters(best) | window, metrics, best.off_by_pct)
+        cards = {"card.json": _plain(trained.refit.card), "scored-card.json": _plain(trained.scored.card)}
+        log_files(registry, run_id, cards, [_chart(best, folder)])
         write_artifact(trained.refit, folder / SERVED)
         write_artifact(trained.scored, folder / SCORED)
         return registry.register(folder / SERVED, folder / SCORED, tags, story(trained), run_id)

@@ -90,7 +90,7 @@ def promote(number: int | None, as_of: dt.datetime | None, why: str | None, as_j
     promotion that was killed half way is finished, one that is done stays as it is.
     """
     _, registry = _opened("promote")
-    done = _promote(registry, number, as_of and _name(as_of), why)
+    done = _promote(registry, number, _name(as_of) if as_of else None, why)
     _print(_version_entry(done), as_json, f"{_again(done)}{done.version} is the champion.\nNext: phase3 history")
 
 

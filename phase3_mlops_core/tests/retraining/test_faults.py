@@ -1,0 +1,143 @@
+"""Room: retraining. Whole commands against a real registry: a stopped server, eight at once, a killed trainer."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from phase1_docker_api.testing import TODAY
+from phase3_mlops_core.registry import promotions
+from phase3_mlops_core.registry.versions import Registry
+from phase3_mlops_core.testing import MlflowServer, write_sales_table
+
+PATIENCE = 8
+
+
+@pytest.fixture
+def home(registry: Registry, seattle_sales: pd.DataFrame) -> Path:
+    write_sales_table(registry.settings.home, seattle_sales, TODAY)
+    return registry.settings.home
+
+
+def started(registry: Registry, *words: str, **given: str) -> subprocess.Popen[str]:
+    settings = registry.settings
+    assert settings.mlflow_password
+    ours = {
+        "PIPELINE_HOME": str(settings.home),
+        "PIPELINE_MLFLOW_URL": settings.mlflow_url,
+        "PIPELINE_MLFLOW_PASSWORD": settings.mlflow_password.get_secret_value(),
+        "PIPELINE_MLFLOW_SECONDS": "120",
+        "PIPELINE_EXPERIMENT": settings.experiment,
+        "PIPELINE_MODEL_NAME": settings.model_name,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "phase3_mlops_core", *words],
+        env=os.environ | ours | given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str], code: int = 0) -> str:
+    out, err = process.communicate(timeout=540)
+    assert process.returncode == code, out + err
+    return out if code == 0 else err
+
+
+def test_a_month_goes_from_the_table_to_champion_by_one_command(registry: Registry, home: Path, tmp_path: Path) -> None:
+    words = ("retrain", "--month", "2012-01", "--out", str(tmp_path), "--json")
+
+    first = json.loads(ended(started(registry, *words)))
+    again = json.loads(ended(started(registry, *words)))
+    history = json.loads(ended(started(registry, "history", "--json")))
+    then = ended(started(registry, "history", "--at", "2014-05"))
+
+    assert (first["version"], first["repeated"], first["month"]) == (1, False, "2012-01")
+    assert (again["version"], again["repeated"]) == (1, True)
+    assert history["aliases"] == {"champion": 1}
+    assert history["disagreements"] == []
+    assert then.startswith(f"2014-05: version 1 ({first['model_version']}), since the sales of 2012-01")
+    assert list(tmp_path.glob("gate-*/gate.html"))
+
+
+@pytest.mark.slow
+def test_of_eight_at_once_one_works_and_seven_say_who(registry: Registry, home: Path, tmp_path: Path) -> None:
+    eight = [started(registry, "retrain", "--month", "2012-01", "--out", str(tmp_path)) for _ in range(8)]
+
+    said = [process.communicate(timeout=540) for process in eight]
+
+    codes = [process.returncode for process in eight]
+    assert sorted(codes) == [0] + [1] * 7
+    worker = eight[codes.index(0)].pid
+    refusals = [err for (_, err), code in zip(said, codes, strict=True) if code]
+    assert all(f"process {worker} does `phase3 retrain --month 2012-01` since" in err for err in refusals)
+    assert len(promotions.read(registry.settings.home)) == 1
+
+
+@pytest.mark.slow
+def test_a_stopped_registry_is_named_within_ten_seconds_and_the_repeat_finishes(
+    registry: Registry, home: Path, tmp_path: Path, mlflow_server: MlflowServer
+) -> None:
+    words = ("train", "--month", "2012-01")
+    process = started(registry, *words, PIPELINE_MLFLOW_SECONDS=str(PATIENCE))
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith("recording"):
+            break
+    workers = [mlflow_server.process.pid, *children(mlflow_server.process.pid)]
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        stopped = time.monotonic()
+        error = process.stderr.read()
+        took = time.monotonic() - stopped
+        assert process.wait(60) == 1, error
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+    ended(started(registry, *words))
+
+    assert "did not answer" in error
+    assert "Traceback" not in error
+    assert took < 10 + PATIENCE  # the failed run is closed as far as that goes, which is one more request
+    assert registry.aliases() == {"challenger": 1}
+    assert len(registry.versions()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 0.8, 1.5, 2.5])
+def test_a_trainer_that_is_killed_leaves_the_champion_and_the_repeat_finishes(
+    registry: Registry, home: Path, tmp_path: Path, seconds: float
+) -> None:
+    ended(started(registry, "retrain", "--month", "2012-01", "--out", str(tmp_path)))
+    process = started(registry, "retrain", "--month", "2012-06", "--out", str(tmp_path))
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith("recording"):
+            break
+    time.sleep(seconds)  # wherever that is: every place is a place to be killed at
+    process.kill()
+    process.communicate()
+
+    champion = registry.named("champion")
+    assert champion
+    with registry.fetched(champion) as folder:
+        assert (folder / "model.npz").exists()
+    ended(started(registry, "retrain", "--month", "2012-06", "--out", str(tmp_path)))
+
+    months = [version.tags["month"] for version in registry.versions()]
+    assert months == ["2012-01", "2012-06"]
+    assert ended(started(registry, "janitor")) == "Nothing was left open.\n"
+
+
+def children(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(word) for word in listed.stdout.split()]
