@@ -130,7 +130,7 @@ def test_a_poisoned_month_makes_no_champion(
     before = seattle_sales[seattle_sales["sale_date"] < MONTH.start_time]
     month = seattle_sales[seattle_sales["sale_date"].dt.to_period("M") == MONTH]
     try:
-        poisoned = clean_sales(poison(month), dt.date(2017, 1, 1)).clean
+        poisoned = clean_sales(poison(month).reset_index(drop=True), dt.date(2017, 1, 1)).clean
         sales = pd.concat([before, poisoned])
         refit = fit(sales, MONTH)
     except (SalesFileError, TrainingError):

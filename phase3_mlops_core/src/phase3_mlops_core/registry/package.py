@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CODE = Path(__file__).with_name("model_code.py")
 # What stands in the environment of the server that loads it; both are ours and come with the image.
 REQUIREMENTS = ["phase1-docker-api==0.1.0"]
+ANSWER = ("price_usd", "low_usd", "high_usd")
 EXAMPLE: dict[str, Any] = {name: field.examples[0] for name, field in House.model_fields.items() if field.examples}
 
 
@@ -68,9 +69,7 @@ def signature() -> ModelSignature:
     columns: list[ColSpec | TensorSpec] = [
         ColSpec(kinds[type(value)], name, required=name in REQUIRED_FIELDS) for name, value in EXAMPLE.items()
     ]
-    prices: list[ColSpec | TensorSpec] = [
-        ColSpec(DataType.double, name) for name in ("price_usd", "low_usd", "high_usd")
-    ]
+    prices: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, name) for name in ANSWER]
     return ModelSignature(Schema(columns), Schema(prices))
 
 
