@@ -11,6 +11,8 @@ import pytest
 from phase3_mlops_core.course.policies import POLICIES, decisions, summary, table, write
 from phase3_mlops_core.course.replay import Month, Policy, fires, live
 from phase3_mlops_core.gate.compare import Scored
+from phase3_mlops_core.gate.judge import Check, Judgement
+from phase3_mlops_core.gate.thresholds import read_thresholds
 
 
 def scored(median: float, size: int = 400, spread: float = 0.15) -> Scored:
@@ -40,7 +42,7 @@ def never(seattle_sales: pd.DataFrame) -> list[Month]:
 def test_a_policy_that_never_retrains_serves_one_fit(never: list[Month]) -> None:
     assert [month.month for month in never] == ["2013-04", "2013-05", "2013-06"]
     assert [month.fits for month in never] == [1, 1, 1]
-    assert not any(month.promoted for month in never)
+    assert not any(month.retrained for month in never)
 
 
 def test_a_month_is_priced_by_what_was_known_before_it(seattle_sales: pd.DataFrame, never: list[Month]) -> None:
@@ -58,8 +60,8 @@ def test_the_tables_say_what_each_policy_did(tmp_path: Path) -> None:
     errors, widths = np.array([0.1, -0.1, 0.05]), np.full(3, 0.08)
     months = [
         Month("2012-12", errors, widths, 1),
-        Month("2013-01", errors * 2, widths, 1, 3.21, 1.23, True),
-        Month("2013-02", errors, widths, 2, 0.5, -1.0, False),
+        Month("2013-01", errors * 2, widths, 1, True, judgement(3.21, 1.23)),
+        Month("2013-02", errors, widths, 2, False, judgement(0.5, -1.0)),
     ]
     gated = summary("gate-6", months)
 
@@ -68,9 +70,17 @@ def test_the_tables_say_what_each_policy_did(tmp_path: Path) -> None:
     assert gated.coverage == pytest.approx(2 / 9)
     assert "| gate-6 | 2 |" in table([gated])
     assert "| 2013-01 | 3 | 18.1 | 3.2 | 1.2 | promoted |" in decisions(gated)
-    assert "| 2013-02 | 3 | 9.5 | 0.5 | -1.0 | refused |" in (tmp_path / "replay.md").read_text()
+    assert (
+        "| 2013-02 | 3 | 9.5 | 0.5 | -1.0 | refused: gain_pct, gain_low_pct |" in (tmp_path / "replay.md").read_text()
+    )
     assert [one["policy"] for one in json.loads((tmp_path / "replay.json").read_text())] == ["never", "gate-6"]
     assert (tmp_path / "replay.png").stat().st_size > 10_000
+
+
+def judgement(gain: float, low: float) -> Judgement:
+    bounds = read_thresholds()
+    checks = [Check(name, value, bounds[name]) for name, value in (("gain_pct", gain), ("gain_low_pct", low))]
+    return Judgement("2013-01", 3, scored(0.0), scored(0.0), None, checks)
 
 
 def test_each_policy_is_named_after_what_it_does() -> None:

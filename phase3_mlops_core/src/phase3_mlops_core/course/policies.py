@@ -16,6 +16,7 @@ import pandas as pd
 from phase1_docker_api.course.charts import draw_errors
 
 from phase3_mlops_core.course.replay import FIRST, LAST, Month, Policy, live
+from phase3_mlops_core.gate.judge import Judgement
 
 POLICIES = {
     policy.name: policy
@@ -86,12 +87,15 @@ def decisions(one: Lived) -> str:
         "|---|---:|---:|---:|---:|---|",
     ]
     for month in one.months:
-        if month.gain_pct is None or month.gain_low_pct is None:
-            seen = "| | | no newer challenger"
-        else:
-            seen = f"| {month.gain_pct:.1f} | {month.gain_low_pct:.1f} | {'promoted' if month.promoted else 'refused'}"
+        seen = _decision(month.judgement) if month.judgement else "| | | no newer challenger"
         lines.append(f"| {month.month} | {len(month.log_errors)} | {_off_by([month]):.1f} {seen} |")
     return "\n".join(lines)
+
+
+def _decision(found: Judgement) -> str:
+    broken = [check.name for check in found.checks if not check.holds]
+    said = "promoted" if found.passed else f"refused: {', '.join(broken)}"
+    return f"| {found.figures['gain_pct']:.1f} | {found.figures['gain_low_pct']:.1f} | {said}"
 
 
 def write(lived: Sequence[Lived], folder: Path) -> None:
@@ -107,10 +111,16 @@ def write(lived: Sequence[Lived], folder: Path) -> None:
 
 def _entry(one: Lived) -> dict[str, Any]:
     months = [
-        {"month": m.month, "sales": len(m.log_errors), "off_by_pct": round(_off_by([m]), 2), "fits": m.fits,
-         "gain_pct": m.gain_pct, "gain_low_pct": m.gain_low_pct, "retrained": m.promoted}
-        for m in one.months
-    ]  # fmt: skip
+        {
+            "month": month.month,
+            "sales": len(month.log_errors),
+            "off_by_pct": round(_off_by([month]), 2),
+            "fits": month.fits,
+            "retrained": month.retrained,
+            "gate": month.judgement and month.judgement.figures,
+        }
+        for month in one.months
+    ]
     return {"policy": one.name, "fits": one.fits, "off_by_pct": round(one.off_by_pct, 2),
             "by_year": dict(one.by_year), "coverage": round(one.coverage, 4), "months": months}  # fmt: skip
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from phase1_docker_api.model.house_model import Floats, HouseModel
+from phase1_docker_api.model.house_model import HouseModel
 from phase1_docker_api.training.train import train
 
-from phase3_mlops_core.gate.compare import Scored, compare, score
+from phase3_mlops_core.gate.compare import Floats, Scored, score
+from phase3_mlops_core.gate.judge import Candidate, Judgement, judge
+from phase3_mlops_core.gate.thresholds import read_thresholds
+from phase3_mlops_core.registry.package import write_artifact
 from phase3_mlops_core.training.plan import MonthlyPlan
 
 FIRST, LAST = "2012-01", "2016-12"
@@ -45,9 +50,8 @@ class Month:
     log_errors: Floats
     half_widths: Floats
     fits: int
-    gain_pct: float | None = None
-    gain_low_pct: float | None = None
-    promoted: bool = False
+    retrained: bool = False
+    judgement: Judgement | None = None
 
 
 class Trainer:
@@ -66,25 +70,32 @@ class Trainer:
 def live(sales: pd.DataFrame, policy: Policy, first: str = FIRST, last: str = LAST) -> Iterator[Month]:
     """Serve month by month; labels of a month are known at its end, and a new model serves from the next one on."""
     trainer = Trainer(sales, policy.window_months)
-    serving, fits = trainer.until(pd.Period(first, "M") - 1), 1
-    fitted_in = pd.Period(first, "M") - 1
+    fitted_in, fits = pd.Period(first, "M") - 1, 1
+    serving = trainer.until(fitted_in)
     for month in pd.period_range(first, last, freq="M"):
-        newest = sales[sales["sale_date"].dt.to_period("M") == month]
+        newest = sales[sales["sale_date"].between(month.start_time, month.end_time)]
         was = score(serving, newest)
-        retrain, low, gain = False, None, None
-        if policy.when == "monthly":
-            retrain = True
-        elif policy.when == "trigger":
-            retrain = month > fitted_in and fires(was)
-        elif policy.when == "gate" and month - 1 > fitted_in:
-            scored = trainer.until(month - 1)
-            found = compare(was.log_errors, score(scored, newest).log_errors, seed=0)
-            gain, low = found.gain_pct, found.low_pct
-            retrain = low > 0
-        yield Month(str(month), was.log_errors, was.half_widths, fits, gain, low, retrain)
-        if retrain and month != pd.Period(last, "M"):
-            fitted_in = month if policy.serve_refit else month - 1
-            serving, fits = trainer.until(fitted_in), fits + 1
+        found = _judged(trainer, serving, newest, month) if policy.when == "gate" and month - 1 > fitted_in else None
+        retrained = _retrains(policy, was, found, month > fitted_in)
+        yield Month(str(month), was.log_errors, was.half_widths, fits, retrained, found)
+        if retrained:
+            fitted_in, fits = month if policy.serve_refit else month - 1, fits + 1
+            serving = trainer.until(fitted_in)
+
+
+def _retrains(policy: Policy, was: Scored, found: Judgement | None, is_later: bool) -> bool:
+    if policy.when == "trigger":
+        return is_later and fires(was)
+    return policy.when == "monthly" or (found is not None and found.passed)
+
+
+def _judged(trainer: Trainer, serving: HouseModel, newest: pd.DataFrame, month: pd.Period) -> Judgement:
+    """Ask the gate what `phase3 evaluate` asks it."""
+    with tempfile.TemporaryDirectory(prefix="phase3-replay-") as place:
+        folder = Path(place) / "model"
+        write_artifact(trainer.until(month), folder)
+        candidate = Candidate(trainer.until(month - 1), trainer.until(month), folder)
+        return judge(candidate, serving, newest, month, read_thresholds())
 
 
 def fires(was: Scored) -> bool:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from phase1_docker_api.model.house_model import Floats, HouseModel
+from numpy.typing import NDArray
+from phase1_docker_api.model.house_model import HouseModel
 from phase1_docker_api.training.sales import records_of
 
+Floats = NDArray[np.float64]
 DRAWS = 2000
 LEVEL = 0.95
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from phase1_docker_api.errors import TrainingError
-from phase1_docker_api.model.house_model import Floats
 from phase1_docker_api.training.sales import records_of
 from sklearn.model_selection import ParameterGrid
 
 from phase3_mlops_core.training.plan import MonthlyPlan
 
+Floats = NDArray[np.float64]
 # Months that candidates are compared on; the newest month is not among them, because the gate needs it unseen.
 FOLDS = 3
 # What --search tries beside the course's own parameters; all of them predict as quickly.
