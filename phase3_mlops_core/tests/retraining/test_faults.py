@@ -53,7 +53,7 @@ def ended(process: subprocess.Popen[str], code: int = 0) -> str:
 
 
 def test_a_month_goes_from_the_table_to_champion_by_one_command(registry: Registry, home: Path, tmp_path: Path) -> None:
-    words = ("retrain", "--month", "2012-01", "--out", str(tmp_path), "--json")
+    words = ("retrain", "--no-prepare", "--month", "2012-01", "--out", str(tmp_path), "--json")
 
     first = json.loads(ended(started(registry, *words)))
     again = json.loads(ended(started(registry, *words)))
@@ -68,9 +68,18 @@ def test_a_month_goes_from_the_table_to_champion_by_one_command(registry: Regist
     assert list(tmp_path.glob("gate-*/gate.html"))
 
 
+def test_a_month_that_is_not_there_is_named_with_what_to_do(registry: Registry, home: Path) -> None:
+    error = ended(started(registry, "train", "--month", "2017-03"), code=1)
+
+    assert "no sales of 2017-03: make land MONTH=2017-03" in error
+    assert "Traceback" not in error
+
+
 @pytest.mark.slow
 def test_of_eight_at_once_one_works_and_seven_say_who(registry: Registry, home: Path, tmp_path: Path) -> None:
-    eight = [started(registry, "retrain", "--month", "2012-01", "--out", str(tmp_path)) for _ in range(8)]
+    eight = [
+        started(registry, "retrain", "--no-prepare", "--month", "2012-01", "--out", str(tmp_path)) for _ in range(8)
+    ]
 
     said = [process.communicate(timeout=540) for process in eight]
 
@@ -117,8 +126,8 @@ def test_a_stopped_registry_is_named_within_ten_seconds_and_the_repeat_finishes(
 def test_a_trainer_that_is_killed_leaves_the_champion_and_the_repeat_finishes(
     registry: Registry, home: Path, tmp_path: Path, seconds: float
 ) -> None:
-    ended(started(registry, "retrain", "--month", "2012-01", "--out", str(tmp_path)))
-    process = started(registry, "retrain", "--month", "2012-06", "--out", str(tmp_path))
+    ended(started(registry, "retrain", "--no-prepare", "--month", "2012-01", "--out", str(tmp_path)))
+    process = started(registry, "retrain", "--no-prepare", "--month", "2012-06", "--out", str(tmp_path))
     assert process.stderr
     for line in process.stderr:
         if line.startswith("recording"):
@@ -131,7 +140,7 @@ def test_a_trainer_that_is_killed_leaves_the_champion_and_the_repeat_finishes(
     assert champion
     with registry.fetched(champion) as folder:
         assert (folder / "model.npz").exists()
-    ended(started(registry, "retrain", "--month", "2012-06", "--out", str(tmp_path)))
+    ended(started(registry, "retrain", "--no-prepare", "--month", "2012-06", "--out", str(tmp_path)))
 
     months = [version.tags["month"] for version in registry.versions()]
     assert months == ["2012-01", "2012-06"]

@@ -98,31 +98,34 @@ def promote(number: int | None, as_of: dt.datetime | None, why: str | None, as_j
 @month_option
 @search_option
 @sales_option
+@click.option("--no-prepare", is_flag=True, help="Take the sales table as it is; so does --sales.")
 @seed_option
 @out_option
 @json_option
-def retrain(month: dt.datetime, search: bool, file: Path | None, seed: int, out: Path, as_json: bool) -> None:
+def retrain(
+    month: dt.datetime, search: bool, file: Path | None, no_prepare: bool, seed: int, out: Path, as_json: bool
+) -> None:
     """Prepare, train, evaluate and, if the gate is passed, promote: a month in one command.
 
     Ends with 0 and a new champion, or with 0 and the reason why not. One at a time: a second one says who works.
     Safe to repeat: what is done is found done.
     """
-    from phase3_mlops_core.registry.versions import CHAMPION
-
     settings, registry = _opened(f"retrain --month {_name(month)}")
+    if not no_prepare and not file:
+        _prepare(settings)
     trained = _train(settings, registry, _period(month), search, file)
-    champion = registry.named(CHAMPION)
-    if champion and champion.number == trained.version.number:
-        _print(_version_entry(trained), as_json, f"Nothing to do: {champion} is the champion already.")
+    if "promoted_as_of" in trained.version.tags:
+        text = (
+            f"Nothing to do: {trained.version} was promoted on the sales of {trained.version.tags['promoted_as_of']}."
+        )
+        _print(_version_entry(trained), as_json, text)
         return
     found = _evaluate(settings, registry, trained.version.number, file, seed, out)
-    if not found.passed:
+    if not as_json or not found.passed:
         _show_judgement(found, as_json)
-        return
-    if not as_json:
-        _show_judgement(found, as_json)
-    done = _promote(registry, trained.version.number, None, None)
-    _print(_version_entry(done) | {"why": found.why}, as_json, f"\n{done.version} is the champion.")
+    if found.passed:
+        done = _promote(registry, trained.version.number, None, None)
+        _print(_version_entry(done) | {"why": found.why}, as_json, f"\n{done.version} is the champion.")
 
 
 @click.command()
@@ -186,6 +189,12 @@ def _opened(doing: str) -> tuple[PipelineSettings, Registry]:
     return settings, registry
 
 
+def _prepare(settings: PipelineSettings) -> None:
+    from phase3_mlops_core.preparation.verbs import prepare_landed
+
+    prepare_landed(settings, say=_say)
+
+
 def _train(settings: PipelineSettings, registry: Registry, month: pd.Period, search: bool, file: Path | None) -> Done:
     from phase3_mlops_core.retraining import steps
     from phase3_mlops_core.retraining.sales import known_sales
@@ -224,7 +233,7 @@ def _show_judgement(found: Judgement, as_json: bool) -> None:
     from phase3_mlops_core.gate.report import figures, table
 
     next_step = "\nNext: phase3 promote" if found.passed else "\nThe champion stays."
-    _print(figures(found), as_json, table(found) + next_step)
+    _print(figures(found), as_json, f"{table(found)}{next_step}")
 
 
 def _version_entry(done: Done) -> dict[str, Any]:
