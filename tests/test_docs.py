@@ -16,6 +16,7 @@ import phase1_docker_api.settings
 import phase2_k8s_cicd.cli
 import phase2_k8s_cicd.service.app
 import phase2_k8s_cicd.settings
+import phase3_mlops_core.cli
 import pytest
 import yaml
 from fastapi import FastAPI
@@ -45,7 +46,11 @@ PORTS = {
     for name, port in re.findall(r"^([A-Z0-9_]+)=(\d+)$", (ROOT / "ports.env").read_text(), re.MULTILINE)
 }
 TO_BE_WRITTEN = {"phase1 health", "house_ready", "--failed"}  # by a learner, as an exercise
-VERBS = {"phase1": phase1_docker_api.cli.cli.commands, "phase2": phase2_k8s_cicd.cli.cli.commands}
+VERBS = {
+    "phase1": phase1_docker_api.cli.cli.commands,
+    "phase2": phase2_k8s_cicd.cli.cli.commands,
+    "phase3": phase3_mlops_core.cli.cli.commands,
+}
 
 
 def reference(phase: int) -> str:
