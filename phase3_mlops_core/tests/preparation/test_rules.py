@@ -39,8 +39,8 @@ NUMBERS = [
 ]  # fmt: skip
 DAYS = [
     "2012-02-29", "2012-03-01", "2012-2-3", "2012/2/30", "20120203", "20120203.0", "2012.02.03", "2012-02/03",
-    "0000-01-01", "1899-12-31", "2100-01-02", "2012-02-03T10:00:00+07:00", "2012-02-03 10:00Z", "2012-02-03t1000", "2012-02-03 25",
-    "2012-02", "2012", "2012-02-03T10:00:00.5 UTC", "2012-02-031", "03.02.2012", "2012-02-03 10:00:00,123456-08",
+    "0000-01-01", "1899-12-31", "2100-01-02", "2012-02-03T10:00:00+07:00", "2012-02-03 10:00Z", "2012-02-03t1000",
+    "2012-02-03 25", "2012-02", "2012", "2012-02-03T10:00:00.5 UTC", "2012-02-031", "03.02.2012", "2012-02-03 10:00:00,123456-08",
 ]  # fmt: skip
 NAMES = ["12730.0", "12730", "-5.00", "\u0661.0", "x" * 64, "x" * 65, "é" * 64, "\U0001f3e0" * 65, "A12 ", "1.50", "NA"]
 TRUTHS = ["0", "1", "0.0", "T", "yes", "No", "FALSE", "2", "on", "1.00"]
@@ -83,7 +83,7 @@ SALES = st.fixed_dictionaries(
     {
         "sale_id": st.sampled_from(["a", "b", "c", "d", "B", "é", "\U0001f3e0", None]),
         "property_id": st.sampled_from(["p", "q", None]),
-        "sale_date": st.dates(dt.date(2012, 1, 1), dt.date(2012, 4, 1)),
+        "sale_date": st.sampled_from([dt.date(2012, 1, 1) + dt.timedelta(days=day) for day in (0, 1, 30, 31, 32, 64)]),
         "price": st.sampled_from([200_000.0, 300_000.0]),
         "land_area_sqft": st.sampled_from([4000.0, 5000.0]),
         "bedrooms": st.sampled_from([2.0, 3.0]),
@@ -112,7 +112,6 @@ def test_the_same_rows_are_repeats_in_both_engines(spark: SparkSession, cases: l
     marked = {row["row"]: row["repeats"] for row in mark_repeats(frame).collect()}
 
     assert marked == {place: reason if isinstance(reason, str) else None for place, reason in expected.items()}
-    assert len(set(marked.values())) == 4
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
