@@ -65,7 +65,12 @@ EXTRAS = (
         "https://developer.hashicorp.com/terraform/install",
     ),
 )
-NEXT = {"phase 1": "make demo", "phase 2": "make phase2-up RUNTIME=process", "rehearsal": "make rehearse-push"}
+NEXT = {
+    "phase 1": "make demo",
+    "phase 2": "make phase2-up RUNTIME=process",
+    "phase 3": "make phase3-up",
+    "rehearsal": "make rehearse-push",
+}
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,11 @@ from import_graph import TESTING, Module, circles, floor, may_import, read_modul
 ROOT = Path(__file__).parents[1]
 # Each with a reason: (importing module, imported module).
 EXCEPTIONS = {
-    # A command line of its own in its room: it takes phase 1's way to end with a message.
+    # Command lines that stand in their rooms: they take phase 1's way to end with a message.
     ("phase2_k8s_cicd.delivery.cloud.cli", "phase1_docker_api.cli"),
+    ("phase3_mlops_core.preparation.verbs", "phase1_docker_api.cli"),
+    # The charts of a training look like those of the course.
+    ("phase3_mlops_core.retraining.recording", "phase1_docker_api.course.charts"),
 }
 
 
@@ -71,8 +74,8 @@ def write(root: Path, files: dict[str, str]) -> dict[str, Module]:
         ("phase1_a/model/tree.py", "if TYPE_CHECKING:\n    from phase1_a.service.app import App"),
         ("phase1_a/training/fit.py", "from phase1_a.service.app import App"),
         ("phase1_a/service/front.py", "from phase2_b.service.app import App"),
-        ("phase2_b/service/front.py", "from phase1_a.training import fit"),
-        ("phase2_b/model/tree.py", "from phase1_a.service import app"),
+        ("phase2_b/service/front.py", "from phase1_a.cli import main"),
+        ("phase2_b/model/tree.py", "from phase1_a.course import check"),
         ("phase1_a/course/check.py", "from ..cli import main"),
         ("phase1_a/settings.py", "from phase1_a.model import tree"),
         ("phase1_a/service/front.py", "from phase1_a.testing import app"),
@@ -80,7 +83,7 @@ def write(root: Path, files: dict[str, str]) -> dict[str, Module]:
     ],
 )
 def test_an_import_upward_or_sideways_is_found(tmp_path: Path, importer: str, line: str) -> None:
-    names = ("service/app", "training/fit", "model/tree", "cli", "testing", "settings")
+    names = ("service/app", "training/fit", "model/tree", "course/check", "cli", "testing", "settings")
     files = {f"{phase}/{name}.py": "App = main = 1\n" for phase in ("phase1_a", "phase2_b") for name in names}
 
     modules = write(tmp_path, files | {importer: f"{line}\n"})
@@ -94,6 +97,7 @@ def test_an_import_upward_or_sideways_is_found(tmp_path: Path, importer: str, li
         ("phase1_a/service/front.py", "from phase1_a.service import app"),
         ("phase1_a/service/front.py", "from phase1_a.model.tree import App"),
         ("phase2_b/service/front.py", "from phase1_a.service.app import App"),
+        ("phase2_b/model/tree.py", "from phase1_a.service.app import App"),
         ("phase2_b/errors.py", "from phase1_a.errors import App"),
         ("phase1_a/settings.py", "from phase1_a.errors import App"),
         ("phase1_a/testing.py", "from phase1_a.cli import main"),
