@@ -144,5 +144,5 @@ def test_a_training_that_was_killed_leaves_nothing_open_and_is_registered_once(
 
 def test_a_registry_that_does_not_answer_is_named(known: KnownSales, registry: Registry) -> None:
     settings = registry.settings.model_copy(update={"mlflow_url": "http://127.0.0.1:9", "mlflow_seconds": 2})
-    with pytest.raises(RegistryError, match=r"127.0.0.1:9 did not answer .* make phase3-up"):
+    with pytest.raises(RegistryError, match=r"127.0.0.1:9 did not answer .*make phase3-up"):
         steps.train(Registry(settings), known, FIRST, SMALL, False, quiet)
