@@ -20,7 +20,6 @@ phase2=phase2_k8s_cicd
 own=(--no-emit-package phase1-docker-api)
 compile $phase2/requirements.txt $phase2/pyproject.toml "${own[@]}" --constraints $phase1/requirements-train.txt
 compile $phase2/requirements-local.txt $phase2/pyproject.toml "${own[@]}" --extra local --constraints $phase2/requirements.txt
-compile locks/dev.txt --group dev --constraints $phase1/requirements-train.txt
 compile locks/uv.txt --group uv
 compile locks/checkov.txt --group checkov
 compile locks/infra.txt --group infra
@@ -31,3 +30,5 @@ compile $phase3/requirements.txt $phase3/pyproject.toml "${own[@]}" --constraint
 compile $phase3/requirements-pipeline.txt $phase3/pyproject.toml "${own[@]}" --extra pipeline --constraints $phase3/requirements.txt
 # Apart, because pyspark and pyspark-client install the same package.
 compile $phase3/spark_server/requirements.txt $phase3/spark_server/pyproject.toml
+# The tools share the environment of all phases.
+compile locks/dev.txt --group dev --constraints $phase3/requirements-pipeline.txt

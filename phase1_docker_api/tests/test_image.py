@@ -134,14 +134,14 @@ def finish(connection: socket.socket) -> bytes:
     return received
 
 
-def test_it_adds_at_most_350_mb_to_its_base(image: str) -> None:
+def test_it_adds_at_most_100_mb_to_its_base(image: str) -> None:
     history = docker("history", "--no-trunc", "--human=false", "--format", "{{.Size}}\t{{.CreatedBy}}", image).stdout
     layers = [line.split("\t") for line in history.splitlines()]
     first = next(number for number, (_, made_by) in enumerate(layers) if "compileall" in made_by)
 
     ours = [int(size) for size, _ in layers[: first + 1]]
 
-    assert 100 * MB < sum(ours) <= 350 * MB
+    assert 50 * MB < sum(ours) <= 100 * MB
     assert sum(size > 0 for size in ours) <= 4
 
 
