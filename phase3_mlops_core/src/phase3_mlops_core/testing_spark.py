@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import time
@@ -43,7 +44,9 @@ def running_spark(folder: Path, seconds: float = 300) -> Iterator[SparkServer]:
     """
     port = free_port()
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([SERVE, str(port), folder / "spark"], stdout=log, stderr=log)  # noqa: S603
+        # A learner's shell may name another server: this one starts all the same.
+        environment = os.environ | {"SPARK_REMOTE": "sc://127.0.0.1:1"}
+        process = subprocess.Popen([SERVE, str(port), folder / "spark"], stdout=log, stderr=log, env=environment)  # noqa: S603
         try:
             _wait(port, process, time.monotonic() + seconds, folder / "log")
             yield SparkServer(f"sc://127.0.0.1:{port}", process)

@@ -86,7 +86,8 @@ def prepare(as_of: dt.datetime | None, afresh: bool, remote: str | None, as_json
     )
     written = done.written
     span = f"{written[0]} to {written[-1]}" if len(written) > 3 else ", ".join(written)
-    click.echo(f"wrote {len(written)} months: {span}" if written else "nothing new: the table is as it was")
+    months = f"{len(written)} month{'s' * (len(written) != 1)}"
+    click.echo(f"wrote {months}: {span}" if written else "nothing new: the table is as it was")
 
 
 VERBS = (land, prepare)
