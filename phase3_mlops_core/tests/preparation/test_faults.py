@@ -32,6 +32,12 @@ def started(home: Path, server: SparkServer) -> subprocess.Popen[str]:
     return subprocess.Popen(PREPARE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def prepared(home: Path, server: SparkServer) -> int:
+    with started(home, server) as process:
+        process.communicate(timeout=300)
+    return process.returncode
+
+
 def until(process: subprocess.Popen[str], words: str) -> None:
     """Read what it says until it says these words; it is then in the middle of that step."""
     assert process.stderr
@@ -46,7 +52,7 @@ def test_a_preparation_killed_in_a_step_changes_nothing_and_a_repeat_finishes(
     step: str, months: dict[str, pd.DataFrame], spark_server: SparkServer, tmp_path: Path
 ) -> None:
     land_month(tmp_path, "2010-01", months["2010-01"])
-    assert started(tmp_path, spark_server).wait(300) == 0
+    assert prepared(tmp_path, spark_server) == 0
     before = read_manifest(tmp_path), read_table(tmp_path).digest
     land_month(tmp_path, "2010-02", months["2010-02"])
 
@@ -55,7 +61,7 @@ def test_a_preparation_killed_in_a_step_changes_nothing_and_a_repeat_finishes(
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     after = read_manifest(tmp_path), read_table(tmp_path).digest
-    repeated = started(tmp_path, spark_server).wait(300)
+    repeated = prepared(tmp_path, spark_server)
 
     assert after == before
     assert repeated == 0
@@ -80,5 +86,5 @@ def test_a_spark_killed_in_the_middle_is_told_within_ten_seconds_and_a_repeat_fi
     assert "was lost in the middle" in said and "make phase3-up" in said
     assert seconds < 10
     assert read_manifest(tmp_path) is None
-    assert started(tmp_path, spark_server).wait(300) == 0
+    assert prepared(tmp_path, spark_server) == 0
     assert read_table(tmp_path).frame["sale_date"].max() >= pd.Timestamp("2010-04-29")
