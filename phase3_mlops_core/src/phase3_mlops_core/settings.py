@@ -22,7 +22,7 @@ class PipelineSettings(BaseSettings):
     mlflow_password: SecretStr | None = Field(
         None, description="Its password; by default the one that was generated into the home folder."
     )
-    mlflow_seconds: int = Field(8, ge=1, le=600, description="How long one answer of MLflow may take.")
+    mlflow_seconds: int = Field(7, ge=1, le=600, description="How long one answer of MLflow may take.")
     experiment: str = Field("house-price", min_length=1, description="Name of the experiment in MLflow.")
     model_name: str = Field("house-price", min_length=1, description="Name of the registered model in MLflow.")
     estimator: str = Field("trees", pattern="^(trees|linear)$", description="What a monthly training fits.")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -80,25 +82,23 @@ def test_the_stock_server_gives_our_prices_to_the_cent(
     rows, port = seattle_sales.tail(500), free_port()
     houses = rows[[name for name in House.model_fields if name in rows]]
     uri = f"models:/{registry.name}/{version.number}"
-    command = [
-        str(Path(sys.executable).with_name("mlflow")),
-        "models",
-        "serve",
-        "--model-uri",
-        uri,
-        "--port",
-        str(port),
-    ]
-    options = ["--env-manager", "local", "--workers", "1"]
-    environment = os.environ | client_environment(registry.settings)
-    with subprocess.Popen(
-        command + options, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as server:
+    bin = Path(sys.executable).parent
+    command = [str(bin / "mlflow"), "models", "serve", "--model-uri", uri, "--port", str(port), "--workers", "1"]
+    environment = os.environ | client_environment(registry.settings) | {"PATH": f"{bin}:{os.environ['PATH']}"}
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(
+            [*command, "--env-manager", "local"], env=environment, stdout=log, stderr=log, start_new_session=True
+        ) as server,
+    ):
         try:
             body = json.dumps({"dataframe_split": json.loads(houses.to_json(orient="split", index=False))})
             answer = answered(f"http://127.0.0.1:{port}", body, server)
+        except AssertionError as error:
+            raise AssertionError((tmp_path / "log").read_text()) from error
         finally:
-            os.killpg(server.pid, 15)
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGTERM)
 
     ours = [e.price_usd for e in february.refit.estimate([House(**record) for record in records_of(rows)])]
     assert [price["price_usd"] for price in answer["predictions"]] == ours
