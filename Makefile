@@ -25,12 +25,15 @@ doctor: ## check this computer for PHASE=1: versions, disk, memory, ports (PHASE
 	@python3 scripts/doctor.py --phase "$(or $(PHASE),1)"
 
 ##@ Work on it
-.PHONY: test test-slow test-docker test-go test-cluster test-labs test-infra bench graph lint format lock clean
+.PHONY: test test-slow test-pipeline test-docker test-go test-cluster test-labs test-infra bench graph lint format lock clean
 test: .venv/.installed-dev ## run the tests (PART=phase1_docker_api: those of one folder)
 	@$(python) -m pytest $(PART)
 
 test-slow: .venv/.installed-dev ## run the slow tests: fuzzing, whole replays
 	@$(python) -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 8 tests phase*/tests rehearsal/tests
+
+test-pipeline: .venv/.installed-dev ## kill the steps of phase 3's pipeline and its servers, and let many work at once
+	@$(python) -m pytest -m pipeline
 
 test-docker: .venv/.installed-dev ## build the image and test it on a real Docker engine (4 minutes)
 	@scripts/checkov.sh --framework dockerfile --directory phase1_docker_api

@@ -18,7 +18,7 @@ from phase3_mlops_core.sales_table.manifest import read_manifest
 from phase3_mlops_core.sales_table.reading import read_table
 from phase3_mlops_core.testing_spark import SparkServer, running_spark
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.pipeline
 PREPARE = [sys.executable, "-m", "phase3_mlops_core", "prepare"]
 
 

@@ -96,7 +96,7 @@ def test_a_corrected_month_writes_itself_and_the_31_days_after_it(
     assert on_disk(home) == named(home, first.manifest) | named(home, second.manifest)
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.pipeline)])
 def test_months_in_any_order_late_twice_and_corrected_give_the_table_of_all_at_once(
     seed: int, months: Months, spark: SparkSession, tmp_path: Path
 ) -> None:

@@ -23,7 +23,7 @@ from phase3_mlops_core.registry.runs import open_run
 from phase3_mlops_core.registry.versions import Registry
 from phase3_mlops_core.training.monthly import Trained
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.pipeline
 
 REGISTER = """
 import sys

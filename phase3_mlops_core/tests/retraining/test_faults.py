@@ -74,7 +74,7 @@ def test_a_month_that_is_not_there_is_named_with_what_to_do(registry: Registry, 
     assert "Traceback" not in error
 
 
-@pytest.mark.slow
+@pytest.mark.pipeline
 def test_of_eight_at_once_one_works_and_seven_say_who(registry: Registry, home: Path, tmp_path: Path) -> None:
     eight = [
         started(registry, "retrain", "--no-prepare", "--month", "2012-01", "--out", str(tmp_path)) for _ in range(8)
@@ -90,7 +90,7 @@ def test_of_eight_at_once_one_works_and_seven_say_who(registry: Registry, home: 
     assert len(promotions.read(registry.settings.home)) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.pipeline
 def test_a_stopped_registry_is_named_within_ten_seconds_and_the_repeat_finishes(
     registry: Registry, home: Path, tmp_path: Path, mlflow_server: MlflowServer
 ) -> None:
@@ -122,7 +122,7 @@ def test_a_stopped_registry_is_named_within_ten_seconds_and_the_repeat_finishes(
     assert len(registry.versions()) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.pipeline
 @pytest.mark.parametrize("seconds", [0.0, 0.3, 0.8, 1.5, 2.5])
 def test_a_trainer_that_is_killed_leaves_the_champion_and_the_repeat_finishes(
     registry: Registry, home: Path, tmp_path: Path, seconds: float
