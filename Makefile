@@ -25,12 +25,15 @@ doctor: ## check this computer for PHASE=1: versions, disk, memory, ports (PHASE
 	@python3 scripts/doctor.py --phase "$(or $(PHASE),1)"
 
 ##@ Work on it
-.PHONY: test test-slow test-pipeline test-docker test-go test-cluster test-labs test-infra bench graph lint format lock clean
+.PHONY: test test-slow test-exercises test-pipeline test-docker test-go test-cluster test-labs test-infra bench graph lint format lock clean
 test: .venv/.installed-dev ## run the tests (PART=phase1_docker_api: those of one folder)
 	@$(python) -m pytest $(PART)
 
 test-slow: .venv/.installed-dev ## run the slow tests: fuzzing, whole replays
 	@$(python) -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 8 tests phase*/tests rehearsal/tests
+
+test-exercises: .venv/.installed-dev ## apply each exercise's solution to a copy: its check turns green, default tests stay so
+	@$(python) -m pytest -m exercises --numprocesses 2
 
 test-pipeline: .venv/.installed-dev ## kill the steps of phase 3's pipeline and its servers, and let many work at once
 	@$(python) -m pytest -m pipeline

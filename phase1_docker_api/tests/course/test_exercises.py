@@ -98,7 +98,7 @@ def test_pytest_collects_no_exercise_that_is_not_named() -> None:
     assert done.returncode == 5, done.stdout  # pytest's code for "no tests"
 
 
-@pytest.mark.slow
+@pytest.mark.exercises
 @pytest.mark.parametrize("number", FOUND)
 def test_a_solution_turns_its_check_green_and_breaks_no_default_test(
     number: int, tmp_path: Path, linear_artifact: Path

@@ -46,7 +46,7 @@ def test_each_exercise_has_its_task_its_hints_its_check_and_its_solution(exercis
     assert (exercise.folder / "solution.patch").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.exercises
 @pytest.mark.skipif(not shutil.which("go"), reason="needs Go")
 def test_a_header_whose_name_has_a_blank_fails_exercise_5_at_once(tmp_path: Path) -> None:
     exercise_patch.copy_checkout(tmp_path)
@@ -64,7 +64,7 @@ def test_a_header_whose_name_has_a_blank_fails_exercise_5_at_once(tmp_path: Path
     assert "test timed out" not in done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.exercises
 @pytest.mark.parametrize("number", FOUND)
 def test_a_solution_turns_its_check_green_and_breaks_no_default_test(
     number: int, tmp_path: Path, linear_model: HouseModel
