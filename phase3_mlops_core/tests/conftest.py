@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,3 +51,8 @@ def registry(mlflow_server: MlflowServer, tmp_path: Path) -> Iterator[Registry]:
 def mlflow_store(mlflow_server: MlflowServer) -> Path:  # noqa: F811
     """Where the server keeps the artifacts."""
     return mlflow_server.store / "artifacts"
+
+
+# pyspark takes a program without a file, as a worker of pytest-xdist is one, for its own doctests, and ends it.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = __file__
