@@ -64,7 +64,7 @@ def writing_to(store: Path) -> Iterator[None]:
 def save_model(model: HouseModel, store: Path) -> Path:
     """Write `store/<model_version>/` and let `store/current` point at it; return that folder.
 
-    Each step is one rename, so whoever reads `current` finds the old model or the new one, whole. Of a version
+    Each step is one rename, so a reader of `current` finds the old model or the new one, whole. Of a version
     that is there already only the provenance is renewed: the same version means the same answers.
 
     Raises:

@@ -67,7 +67,7 @@ class Card(BaseModel):
     data_sha256: str
     git_commit: str | None
     libraries: dict[str, str]
-    scores: list[Score] = Field(description="Made by whoever evaluates; none until then.")
+    scores: list[Score] = Field(description="Made by an evaluation; empty before one.")
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class ContextFeatures:
             reason = f"{len(found)} answers for {len(houses)} houses"
         except TimeoutError:
             reason = f"no answer within {self._deadline_s:g} s"
-        except Exception as error:  # whatever it is, the caller of create_app has said what to do
+        except Exception as error:  # of any kind: when_context_missing says what follows
             reason = f"{type(error).__name__}: {error}"
         get_logger().warning("enrich_failed", reason=reason, houses=len(houses))
         return nothing

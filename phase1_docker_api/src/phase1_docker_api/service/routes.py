@@ -52,7 +52,7 @@ NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Refused, "descripti
 
 @dataclass
 class Service:
-    """What the routes share; `ready` turns false when the process is told to stop."""
+    """What the routes share; `ready` turns false at the stop signal."""
 
     settings: Settings
     pricing: Pricing
