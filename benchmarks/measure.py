@@ -170,7 +170,7 @@ def _cpu_s(server: psutil.Process) -> float:
 def _memory(process: psutil.Process) -> float:
     """Proportional set size in bytes where the system tells it (Linux), else the resident size."""
     full = process.memory_full_info()
-    return float(getattr(full, "pss", full.rss))
+    return float(full.pss if hasattr(full, "pss") else full.rss)
 
 
 def _family(server: psutil.Process) -> list[psutil.Process]:

@@ -59,7 +59,7 @@ class Served:
 
     @property
     def connections(self) -> int:
-        return sum(c.status != psutil.CONN_LISTEN for c in self.process.net_connections("tcp"))
+        return sum(c.status != psutil.CONN_LISTEN for c in self.process.connections("tcp"))
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _port(variable: str, default: int) -> str:
+    return os.environ.get(variable) or str(default)
 
 
 class PipelineSettings(BaseSettings):
@@ -16,8 +21,14 @@ class PipelineSettings(BaseSettings):
     home: Path = Field(
         Path(".run/phase3_mlops_core/data"), description="Folder of the landing zone, tables and reports."
     )
-    spark_remote: str = Field("sc://127.0.0.1:5201", description="Address of the Spark Connect server.")
-    mlflow_url: str = Field("http://127.0.0.1:5200", description="Address of the MLflow server.")
+    spark_remote: str = Field(
+        default_factory=lambda: f"sc://127.0.0.1:{_port('PHASE3_SPARK_PORT', 5201)}",
+        description="Address of the Spark Connect server; by default where `make phase3-up` starts it.",
+    )
+    mlflow_url: str = Field(
+        default_factory=lambda: f"http://127.0.0.1:{_port('PHASE3_MLFLOW_PORT', 5200)}",
+        description="Address of the MLflow server; by default where `make phase3-up` starts it.",
+    )
     mlflow_user: str = Field("admin", description="Who the pipeline is to MLflow.")
     mlflow_password: SecretStr | None = Field(
         None, description="Its password; by default the one that was generated into the home folder."

@@ -164,10 +164,12 @@ def janitor(as_json: bool) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), envvar="PHASE3_MLFLOW_PORT", help="Port to listen on.")
 def mlflow_server(port: int | None) -> None:
     """Become the MLflow server, until SIGTERM."""
+    from phase1_docker_api.settings import load_settings
+
     from phase3_mlops_core.registry.server import serve
     from phase3_mlops_core.settings import MlflowServerSettings
 
-    settings = MlflowServerSettings()
+    settings = load_settings(MlflowServerSettings)
     serve(settings.model_copy(update={"port": port}) if port else settings, _settings().home)
 
 
@@ -253,9 +255,11 @@ def _say(text: str) -> None:
 
 
 def _settings() -> PipelineSettings:
+    from phase1_docker_api.settings import load_settings
+
     from phase3_mlops_core.settings import PipelineSettings
 
-    return PipelineSettings()
+    return load_settings(PipelineSettings)
 
 
 def _name(month: dt.datetime) -> str:
