@@ -115,7 +115,7 @@ def test_a_gateway_that_looks_too_seldom_is_found(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("PHASE2_RUN_FOLDER", str(tmp_path))
     for interval, holds in (("1s", True), ("5s", False)):
         health = {"interval": interval, "timeout": "1s"}
-        routes = {"http": {"services": {"replicas": {"loadBalancer": {"healthCheck": health}}}}}
+        routes = {"http": {"services": {"serving": {"loadBalancer": {"healthCheck": health}}}}}
         (tmp_path / "routes.yaml").write_text(json.dumps(routes))
 
         assert replicas_stop_gently(Local()).holds is holds

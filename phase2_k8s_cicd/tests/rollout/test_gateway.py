@@ -108,6 +108,7 @@ def test_the_share_of_callers_is_exact_at_each_step_and_none_is_lost(
     for percent in (5, 25, 100, 0):
         told.shift(percent)
         seen[percent] = answers(told, 200)
+        assert told.notices_after_s() == 2
 
     assert seen == {
         5: Counter(old=190, new=10),

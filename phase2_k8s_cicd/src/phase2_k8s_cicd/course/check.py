@@ -32,7 +32,7 @@ from phase2_k8s_cicd.errors import ToolError
 from phase2_k8s_cicd.rollout.kubernetes import COMPONENT, is_rolled
 from phase2_k8s_cicd.rollout.outcome import Outcome
 from phase2_k8s_cicd.rollout.probe_pods import trouble_of
-from phase2_k8s_cicd.rollout.processes import DRAIN_SECONDS, HEADER, HOST, REPLICAS, Local, answering
+from phase2_k8s_cicd.rollout.processes import DRAIN_SECONDS, HEADER, HOST, REPLICAS, Local, answering, gateway_of
 from phase2_k8s_cicd.rollout.reference_houses import SALES
 from phase2_k8s_cicd.settings import Settings
 
@@ -257,9 +257,7 @@ def both_are_asked(local: Local, client: httpx.Client) -> Finding:
 def replicas_stop_gently(local: Local) -> Finding:
     """Whether a replica that is told to stop answers on until the gateway has noticed."""
     try:
-        services = json.loads((local.run_folder / "routes.yaml").read_text())["http"]["services"]
-        health = services["replicas"]["loadBalancer"]["healthCheck"]
-        notices = sum(float(health[name].removesuffix("s")) for name in ("interval", "timeout"))
+        notices = gateway_of(local).notices_after_s()
     except (OSError, ValueError, KeyError) as error:
         return Finding("stopping", False, f"the gateway has no health check: {error!r}", UP_PROCESS)
     seen = f"a replica answers on for {DRAIN_SECONDS} s; the gateway has noticed after {notices:g} s"

@@ -64,6 +64,11 @@ class Gateway:
                 raise RolloutError(f"the gateway did not shift to {percent} % in {READ_SECONDS} s: make phase2-logs")
             time.sleep(0.05)
 
+    def notices_after_s(self) -> float:
+        """Give the seconds in which callers can still reach a server that stopped being ready, by the routes in use."""
+        health = json.loads(self.file.read_text())["http"]["services"]["serving"]["loadBalancer"]["healthCheck"]
+        return sum(float(health[name].removesuffix("s")) for name in ("interval", "timeout"))
+
     def _share(self) -> str | None:
         try:
             answer = httpx.get(f"{self.url}{SHARE_PATH}", trust_env=False, timeout=10)
