@@ -117,8 +117,8 @@ def test_one_odd_house_of_a_batch_is_seen_as_it_is_alone(
     houses = [House(**record).__dict__ for record in records_of(seattle_sales.head(20))]
     houses[7] = houses[7] | odd
 
-    assert trees_model.usable_each(houses) == [trees_model.usable(house) for house in houses]
-    assert trees_model.usable(houses[7]) != (houses[7], [])
+    assert trees_model.prepare_many(houses) == [trees_model.prepare(house) for house in houses]
+    assert trees_model.prepare(houses[7]) != (houses[7], [])
 
 
 def test_another_seed_is_another_version(seattle_sales: pd.DataFrame) -> None:

@@ -42,17 +42,17 @@ class ToyModel:
 
     card = ToyCard()
 
-    def usable(self, fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    def prepare(self, fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
         return {name: value for name, value in fields.items() if value is not None}, []
 
-    def usable_each(self, houses: Sequence[Mapping[str, Any]]) -> list[tuple[dict[str, Any], list[Any]]]:
-        return [self.usable(house) for house in houses]
+    def prepare_many(self, houses: Sequence[Mapping[str, Any]]) -> list[tuple[dict[str, Any], list[Any]]]:
+        return [self.prepare(house) for house in houses]
 
-    def new_patterns(self, usable: Any) -> list[Any]:
+    def uncalibrated_patterns(self, prepared: Any) -> list[Any]:
         return []
 
-    def answers(self, usable: Sequence[tuple[dict[str, Any], list[Any]]]) -> list[dict[str, Any]]:
-        return [self._answer(known, warned) for known, warned in usable]
+    def price_many(self, prepared: Sequence[tuple[dict[str, Any], list[Any]]]) -> list[dict[str, Any]]:
+        return [self._answer(known, warned) for known, warned in prepared]
 
     def _answer(self, known: dict[str, Any], warned: list[Any]) -> dict[str, Any]:
         price = math.exp(known["price_level"])

@@ -81,7 +81,7 @@ def test_context_is_never_assumed(model: HouseModel) -> None:
 
 @pytest.mark.parametrize("wrong", [{}, {"log_level": 0.0}, {"log_level": None, "mortgage_rate": 4.0}], ids=repr)
 def test_a_house_without_its_context_is_not_priced(model: HouseModel, wrong: dict[str, float | None]) -> None:
-    for pricing in (lambda: model.estimate([SMALLEST | wrong]), lambda: model.usable_each([SMALLEST | wrong])):
+    for pricing in (lambda: model.estimate([SMALLEST | wrong]), lambda: model.prepare_many([SMALLEST | wrong])):
         with pytest.raises(MissingContextError) as refused:
             pricing()
         assert refused.value.names == [n for n in ("log_level", "mortgage_rate") if wrong.get(n) is None]
@@ -96,7 +96,7 @@ def test_many_houses_with_context_are_priced_as_each_alone(model: HouseModel, sa
     records = records_with_context(sales.tail(20), model.card.context)
     given = [dict.fromkeys(House.model_fields) | record for record in records]
 
-    assert model.answers(model.usable_each(given)) == [model.answers([model.usable(one)])[0] for one in given]
+    assert model.price_many(model.prepare_many(given)) == [model.price_many([model.prepare(one)])[0] for one in given]
 
 
 def test_a_saved_model_keeps_its_context(model: HouseModel, tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from phase1_docker_api.model.typical import Record, TypicalHouses
 from phase1_docker_api.schemas import CATEGORIES, REQUIRED_FIELDS, Estimate, Fields, Given, House, Warned
 
 # What a model can use of a house's fields, and warnings about the others.
-Usable = tuple[Record, list[Warned]]
+PreparedHouse = tuple[Record, list[Warned]]
 # An Estimate as plain data.
-Answer = dict[str, Any]
+PlainEstimate = dict[str, Any]
 MINIMAL = frozenset(REQUIRED_FIELDS)
 # From 1 USD to 72 billion: far outside of what it has seen, a linear model knows no bounds, and JSON no infinity.
 LOG_PRICE_LIMITS = (0.0, 25.0)
@@ -108,12 +108,12 @@ class HouseModel:
 
         """
         given = [house.__dict__ if isinstance(house, House) else house for house in houses]
-        answers = self.answers([self.usable(fields) for fields in given])
+        answers = self.price_many([self.prepare(fields) for fields in given])
         return [Estimate.model_validate(answer) for answer in answers]
 
-    def answers(self, usable: Sequence[Usable]) -> list[Answer]:
+    def price_many(self, prepared: Sequence[PreparedHouse]) -> list[PlainEstimate]:
         """Give the same as plain data, for fields that were parted: making objects takes longer than predicting."""
-        known, warned = zip(*usable, strict=True)
+        known, warned = zip(*prepared, strict=True)
         every, narrow = self._every, self._factor(frozenset(self.card.fields))
         complete = [record if len(record) == every else self.typical.complete(record) for record in known]
         prices = np.exp(self._log_prices(self.fitted, complete).clip(*LOG_PRICE_LIMITS))
@@ -123,7 +123,7 @@ class HouseModel:
 
     def estimate_log_prices(self, records: Sequence[Record]) -> tuple[Floats, Floats]:
         """The same as `estimate` in bulk: log prices, and half the width of their intervals."""
-        known = [self.usable(record)[0] for record in records]
+        known = [self.prepare(record)[0] for record in records]
         half_widths = [self.half_width(frozenset(record)) for record in known]
         log_prices = self._log_prices(self.fitted, [self.typical.complete(record) for record in known])
         return log_prices.clip(*LOG_PRICE_LIMITS), np.array(half_widths)
@@ -151,9 +151,9 @@ class HouseModel:
             self._factors[known] = float(np.exp(self.half_width(known)))
         return self._factors[known]
 
-    def new_patterns(self, usable: Sequence[Usable]) -> list[frozenset[str]]:
+    def uncalibrated_patterns(self, prepared: Sequence[PreparedHouse]) -> list[frozenset[str]]:
         """Name the sets of given fields whose interval was not asked for yet; each takes some milliseconds."""
-        patterns = {frozenset(known) for known, _ in usable if len(known) < self._every}
+        patterns = {frozenset(known) for known, _ in prepared if len(known) < self._every}
         return [pattern for pattern in patterns if pattern not in self._half_widths]
 
     @cached_property
@@ -174,7 +174,7 @@ class HouseModel:
     def _categories(self) -> dict[str, frozenset[Given]]:
         return {name: frozenset(self.card.categories[name]) for name in CATEGORIES if name in self.card.fields}
 
-    def usable(self, fields: Fields) -> Usable:
+    def prepare(self, fields: Fields) -> PreparedHouse:
         """Part a house's fields into those the model can use and warnings about the others.
 
         Raises:
@@ -202,7 +202,7 @@ class HouseModel:
                 warned.append(_warned(name, "unknown_category", f"{value!r} was not in the training data"))
         return known, warned
 
-    def usable_each(self, houses: Sequence[Fields]) -> list[Usable]:
+    def prepare_many(self, houses: Sequence[Fields]) -> list[PreparedHouse]:
         """Do the same for many houses with the same fields, column by column: most columns hold no doubtful value."""
         for fields in houses if self.card.context else ():
             context_values(fields, self.card.context)
@@ -211,7 +211,7 @@ class HouseModel:
             row for name, column in zip(houses[0], columns, strict=True) for row in self._doubtful(name, column)
         }
         return [
-            self.usable(fields) if row in doubtful else (cast(Record, fields), []) for row, fields in enumerate(houses)
+            self.prepare(fields) if row in doubtful else (cast(Record, fields), []) for row, fields in enumerate(houses)
         ]
 
     def _doubtful(self, name: str, column: Sequence[Any]) -> Iterable[int]:
@@ -229,7 +229,7 @@ class HouseModel:
 
     def _answer(
         self, price: float, low: float, high: float, known: Record, complete: Record, warned: list[Warned]
-    ) -> Answer:
+    ) -> PlainEstimate:
         return {
             "price_usd": price,
             "interval_usd": {"low": low, "high": high, "level": self.card.interval_level},

@@ -12,12 +12,12 @@ from typing import Generic, TypeVar
 from phase1_docker_api.errors import RefusalError, refuse, stopping
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Output = TypeVar("Output")
 Result = TypeVar("Result")
-Batch = list[tuple[Item, asyncio.Future[Answer]]]
+Batch = list[tuple[Item, asyncio.Future[Output]]]
 
 
-class MicroBatcher(Generic[Item, Answer]):
+class MicroBatcher(Generic[Item, Output]):
     """Gather what arrives while the one worker thread is busy, and hand it over together.
 
     There is no timer: a request that finds the worker idle goes straight in, so an idle service loses nothing
@@ -30,22 +30,22 @@ class MicroBatcher(Generic[Item, Answer]):
 
     def __init__(
         self,
-        answer_all: Callable[[Sequence[Item]], list[Answer]],
+        compute: Callable[[Sequence[Item]], list[Output]],
         *,
         prepare: Callable[[Sequence[Item]], Awaitable[Sequence[Item | Exception]]] | None = None,
         cap: int = 64,
         quick: int = 0,
         max_waiting: int = 1024,
     ) -> None:
-        self._answer_all, self._cap, self._quick, self._max_waiting = answer_all, cap, quick, max_waiting
+        self._compute, self._cap, self._quick, self._max_waiting = compute, cap, quick, max_waiting
         self._prepare = prepare
         self._preparing: asyncio.Task[None] | None = None  # the event loop itself holds no task
-        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._waiting: deque[tuple[Item, asyncio.Future[Output]]] = deque()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="predict")
         self._busy = self._closed = False
         self._others = 0
 
-    def submit(self, item: Item) -> asyncio.Future[Answer]:
+    def submit(self, item: Item) -> asyncio.Future[Output]:
         """Queue one item; the future has its answer.
 
         Raises:
@@ -57,7 +57,7 @@ class MicroBatcher(Generic[Item, Answer]):
         if len(self._waiting) >= self._max_waiting:
             raise refuse(503, "service", "too many requests wait", "try again in a second", {"Retry-After": "1"})
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+        future: asyncio.Future[Output] = loop.create_future()
         self._waiting.append((item, future))
         if not self._busy:
             self._busy = True
@@ -93,14 +93,14 @@ class MicroBatcher(Generic[Item, Answer]):
             self._preparing = asyncio.get_running_loop().create_task(self._answer_prepared(self._prepare, batch))
 
     async def _answer_prepared(
-        self, prepare: Callable[[Sequence[Item]], Awaitable[Sequence[Item | Exception]]], batch: Batch[Item, Answer]
+        self, prepare: Callable[[Sequence[Item]], Awaitable[Sequence[Item | Exception]]], batch: Batch[Item, Output]
     ) -> None:
         prepared: Sequence[Item | Exception]
         try:
             prepared = await prepare([item for item, _ in batch])
         except Exception as error:
             prepared = [error] * len(batch)
-        ready: Batch[Item, Answer] = []
+        ready: Batch[Item, Output] = []
         for (_, future), item in zip(batch, prepared, strict=True):
             if not isinstance(item, Exception):
                 ready.append((item, future))
@@ -108,7 +108,7 @@ class MicroBatcher(Generic[Item, Answer]):
                 future.set_exception(item)
         self._answer(ready)
 
-    def _answer(self, batch: Batch[Item, Answer]) -> None:
+    def _answer(self, batch: Batch[Item, Output]) -> None:
         items = [item for item, _ in batch]
         if self._closed or (len(items) <= self._quick and not self._others):
             self._finish(batch, self._outcomes(items))
@@ -116,7 +116,7 @@ class MicroBatcher(Generic[Item, Answer]):
         work = asyncio.get_running_loop().run_in_executor(self._worker, self._outcomes, items)
         work.add_done_callback(lambda done: self._finish(batch, done.result()))
 
-    def _finish(self, batch: Batch[Item, Answer], outcomes: Sequence[Answer | Exception]) -> None:
+    def _finish(self, batch: Batch[Item, Output], outcomes: Sequence[Output | Exception]) -> None:
         if self._waiting:
             self._start()
         else:
@@ -129,12 +129,12 @@ class MicroBatcher(Generic[Item, Answer]):
             else:
                 future.set_result(outcome)
 
-    def _outcomes(self, items: list[Item]) -> list[Answer | Exception]:
+    def _outcomes(self, items: list[Item]) -> list[Output | Exception]:
         """Answer all; when that fails, each alone, so that one item cannot fail its neighbours."""
         if not items:
             return []
         try:
-            return list(self._answer_all(items))
+            return list(self._compute(items))
         except Exception as error:
             if len(items) == 1:
                 return [error]

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 from phase1_docker_api.errors import RefusalError
 from phase1_docker_api.model.artifact import load_model
-from phase1_docker_api.model.house_model import Answer, Card, HouseModel, Usable
+from phase1_docker_api.model.house_model import Card, HouseModel, PlainEstimate, PreparedHouse
 from phase1_docker_api.schemas import FULL_EXAMPLE, MINIMAL_EXAMPLE, Fields, House
 from phase1_docker_api.service.batching import LargeBatches, MicroBatcher
 from phase1_docker_api.service.checking import checked_each, checked_house
@@ -46,9 +46,9 @@ class Pricing:
             max_waiting=settings.max_batches, max_bytes=settings.max_batches * settings.max_batch_body_bytes
         )
         self._context = _context(model.card, options)
-        self._batcher: MicroBatcher[Priced, Answer] = MicroBatcher(
+        self._batcher: MicroBatcher[Priced, PlainEstimate] = MicroBatcher(
             self._answered,
-            prepare=self._prepared if self._context else None,
+            prepare=self._with_contexts if self._context else None,
             quick=QUICK,
             max_waiting=settings.max_waiting,
         )
@@ -63,7 +63,7 @@ class Pricing:
         """Show this one, too, each price from now on."""
         self.watchers.add(watcher)
 
-    def price(self, house: House | Mapping[str, Any], request_id: str = "") -> asyncio.Future[Answer]:
+    def price(self, house: House | Mapping[str, Any], request_id: str = "") -> asyncio.Future[PlainEstimate]:
         """Price one house, checked or parsed; the future has an Estimate as plain data.
 
         Raises:
@@ -71,10 +71,12 @@ class Pricing:
 
         """
         fields = (house if isinstance(house, House) else checked_house(house)).__dict__
-        known, warned = ({}, []) if self._context else self.model.usable(fields)
+        known, warned = ({}, []) if self._context else self.model.prepare(fields)
         return self._batcher.submit(Priced(request_id, fields, known, warned))
 
-    async def price_many(self, houses: Sequence[House | Mapping[str, Any]], request_id: str = "") -> list[Answer]:
+    async def price_many(
+        self, houses: Sequence[House | Mapping[str, Any]], request_id: str = ""
+    ) -> list[PlainEstimate]:
         """Price houses, checked or parsed, in their order; all of them or none.
 
         Raises:
@@ -83,7 +85,7 @@ class Pricing:
         """
         return await self.price_checked(await self.run(partial(checked_each, houses)), request_id)
 
-    async def price_checked(self, houses: Sequence[Fields], request_id: str = "") -> list[Answer]:
+    async def price_checked(self, houses: Sequence[Fields], request_id: str = "") -> list[PlainEstimate]:
         """Price what `checked_houses` gave, in turns with single requests, on the thread that answers them.
 
         Raises:
@@ -92,13 +94,13 @@ class Pricing:
         """
         if not houses:
             return []
-        usable = await self._usable_each(houses)
-        for fields in await self.run(partial(self.model.new_patterns, usable)):
+        prepared = await self._prepared_houses(houses)
+        for fields in await self.run(partial(self.model.uncalibrated_patterns, prepared)):
             await self.run(partial(self.model.half_width, fields))
-        answers: list[Answer] = []
-        for start in range(0, len(usable), TURN):
+        answers: list[PlainEstimate] = []
+        for start in range(0, len(prepared), TURN):
             turn = slice(start, start + TURN)
-            answers += await self.run(partial(self._answered_turn, request_id, houses[turn], usable[turn]))
+            answers += await self.run(partial(self._answered_turn, request_id, houses[turn], prepared[turn]))
         return answers
 
     async def run(self, work: Callable[[], Result]) -> Result:
@@ -109,34 +111,34 @@ class Pricing:
         """Take nothing more; what waits still gets its answer."""
         self._batcher.close()
 
-    async def _prepared(self, items: Sequence[Priced]) -> list[Priced | Exception]:
+    async def _with_contexts(self, items: Sequence[Priced]) -> list[Priced | Exception]:
         filled = await self._filled([item.given for item in items])
         return [self._with_context(item, found) for item, found in zip(items, filled, strict=True)]
 
     def _with_context(self, item: Priced, found: Filled | RefusalError) -> Priced | Exception:
         if isinstance(found, RefusalError):
             return found
-        item.known, item.warned = self.model.usable({**item.given, **found[0]})
+        item.known, item.warned = self.model.prepare({**item.given, **found[0]})
         item.warned += found[1]
         return item
 
-    async def _usable_each(self, houses: Sequence[Fields]) -> list[Usable]:
+    async def _prepared_houses(self, houses: Sequence[Fields]) -> list[PreparedHouse]:
         if not self._context:
-            return await self.run(partial(self.model.usable_each, houses))
+            return await self.run(partial(self.model.prepare_many, houses))
         filled = await self._filled(houses)
         for found in filled:
             if isinstance(found, RefusalError):
                 raise found
         contexts = [found for found in filled if not isinstance(found, RefusalError)]
         complete = [{**fields, **values} for fields, (values, _) in zip(houses, contexts, strict=True)]
-        usable = await self.run(partial(self.model.usable_each, complete))
-        return [(known, [*warned, *more]) for (known, warned), (_, more) in zip(usable, contexts, strict=True)]
+        prepared = await self.run(partial(self.model.prepare_many, complete))
+        return [(known, [*warned, *more]) for (known, warned), (_, more) in zip(prepared, contexts, strict=True)]
 
     async def _filled(self, houses: Sequence[Fields]) -> list[Filled | RefusalError]:
         assert self._context  # noqa: S101 - asked only where the model has context features
         return await self._context.filled(houses)
 
-    def _answered(self, items: Sequence[Priced]) -> list[Answer]:
+    def _answered(self, items: Sequence[Priced]) -> list[PlainEstimate]:
         answers = self._plain_answers([(item.known, item.warned) for item in items])
         if self.watchers:
             for item, answer in zip(items, answers, strict=True):
@@ -144,16 +146,18 @@ class Pricing:
             self.watchers.prices_made(items)
         return answers
 
-    def _answered_turn(self, request_id: str, houses: Sequence[Fields], usable: Sequence[Usable]) -> list[Answer]:
+    def _answered_turn(
+        self, request_id: str, houses: Sequence[Fields], prepared: Sequence[PreparedHouse]
+    ) -> list[PlainEstimate]:
         if not self.watchers:
-            return self._plain_answers(usable)
+            return self._plain_answers(prepared)
         return self._answered([
             Priced(request_id, given, known, warned)
-            for given, (known, warned) in zip(houses, usable, strict=True)
+            for given, (known, warned) in zip(houses, prepared, strict=True)
         ])  # fmt: skip
 
-    def _plain_answers(self, usable: Sequence[Usable]) -> list[Answer]:
-        answers = self.model.answers(usable)
+    def _plain_answers(self, prepared: Sequence[PreparedHouse]) -> list[PlainEstimate]:
+        answers = self.model.price_many(prepared)
         for answer in answers:
             if answer["warnings"]:
                 answer["warnings"] = list(map(dict, answer["warnings"]))
@@ -163,7 +167,7 @@ class Pricing:
         """Make a first prediction, which is the slow one."""
         context = dict.fromkeys(context_names(self.card), 0.0)
         houses = (House(**MINIMAL_EXAMPLE), House(**FULL_EXAMPLE))
-        self._plain_answers([self.model.usable({**house.__dict__, **context}) for house in houses])
+        self._plain_answers([self.model.prepare({**house.__dict__, **context}) for house in houses])
 
 
 def make_pricing(settings: Settings, model: HouseModel | None = None, **options: Unpack[ContextOptions]) -> Pricing:

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import Scope
 
-from phase1_docker_api.model.house_model import Answer
+from phase1_docker_api.model.house_model import PlainEstimate
 from phase1_docker_api.model.typical import Record
 from phase1_docker_api.schemas import Fields, Warned
 from phase1_docker_api.service.logs import get_logger
@@ -22,7 +22,7 @@ class Priced:
     given: Fields
     known: Record
     warned: list[Warned]
-    answer: Answer = field(default_factory=dict)
+    answer: PlainEstimate = field(default_factory=dict)
 
     @property
     def completed(self) -> Record:
