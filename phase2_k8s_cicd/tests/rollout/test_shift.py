@@ -185,6 +185,8 @@ def test_a_weighted_route_shares_callers_of_all_its_rules_between_two_services()
         assert cluster.route
         first, second = (rule["backendRefs"] for rule in cluster.route["spec"]["rules"])
         assert first == second
+        for rule in cluster.route["spec"]["rules"]:
+            assert rule["filters"][0]["responseHeaderModifier"]["set"][-1]["value"] == str(percent)
         seen.append({backend["name"]: backend["weight"] for backend in first})
 
     assert seen == [{"champion": 95, "challenger": 5}, {"champion": 0, "challenger": 100}, {"champion": 100}]
