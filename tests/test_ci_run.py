@@ -68,7 +68,7 @@ def test_a_starting_script_starts_what_does_not_answer_before_the_lane_that_need
     before = said[said.index("make test-slow") + 1 : said.index("make test-docker")]
     assert before == ([] if ready else ["up docker"])
     started = said[said.index("make test-docker") + 1 : -1]
-    assert started == ([] if ready else ["up cluster"]) + ["image golang"]
+    assert started == ([] if ready else ["up kserve"]) + ["image golang"]
     assert said[-1] == f"make test-cluster {tmp_path}/start\\ it load"
 
 
