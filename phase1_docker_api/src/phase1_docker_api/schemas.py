@@ -100,6 +100,8 @@ Given = bool | int | float | str
 # A house's fields after they were checked.
 Fields = Mapping[str, Given | None]
 MAX_BATCH_ROWS = 10_000
+# Half of that a request, by callers of our own: with long names of areas it stays below the limit of bytes too.
+PART_ROWS = MAX_BATCH_ROWS // 2
 
 
 class Interval(BaseModel):

@@ -26,6 +26,7 @@ from phase1_docker_api.course.check import (
     service_ready,
 )
 from phase1_docker_api.model.house_model import HouseModel
+from phase1_docker_api.schemas import MAX_BATCH_ROWS
 from phase1_docker_api.service.launch import free_port
 from phase1_docker_api.testing import SEATTLE
 
@@ -151,6 +152,17 @@ def test_an_interval_that_does_not_hold_what_it_promises_is_found(
     boasting = replace(trees_model, card=trees_model.card.model_copy(update={"interval_level": 0.95}))
 
     assert interval_covers(client, boasting, seattle_sales).holds is False
+
+
+def test_an_interval_is_measured_on_more_sales_than_a_batch_may_hold(
+    client: httpx.Client, trees_model: HouseModel, seattle_sales: pd.DataFrame
+) -> None:
+    many = pd.concat([seattle_sales] * 15, ignore_index=True)
+
+    found, expected = (interval_covers(client, trees_model, sales) for sales in (many, seattle_sales))
+
+    assert found.seen.split()[0] == expected.seen.split()[0]
+    assert int(found.seen.split()[3]) > MAX_BATCH_ROWS
 
 
 def test_a_model_of_all_sales_is_not_measured_on_what_it_has_seen(

@@ -19,7 +19,7 @@ from phase1_docker_api.course.findings import Finding
 from phase1_docker_api.errors import ArtifactError, CourseError
 from phase1_docker_api.model.artifact import load_model
 from phase1_docker_api.model.house_model import HouseModel
-from phase1_docker_api.schemas import Estimate, House
+from phase1_docker_api.schemas import PART_ROWS, Estimate, House
 from phase1_docker_api.training.sales import file_digest, load_clean_sales, records_of, today
 
 JSON = {"Content-Type": "application/json"}
@@ -147,8 +147,10 @@ def interval_covers(client: httpx.Client, model: HouseModel, sales: pd.DataFrame
     if len(soon) < HELD_OUT:
         seen = f"only {len(soon)} sales in the three months after {model.card.trained_until}, where training ends"
         return Finding("interval", None, seen, RETRAIN)
-    answer = client.post("/predict/batch", json={"houses": [h.model_dump(exclude_none=True) for h in _houses(soon)]})
-    intervals = [e["interval_usd"] for e in answer.json()["estimates"]]
+    houses = [house.model_dump(exclude_none=True) for house in _houses(soon)]
+    parts = [houses[start : start + PART_ROWS] for start in range(0, len(houses), PART_ROWS)]
+    answers = [client.post("/predict/batch", json={"houses": part}).json() for part in parts]
+    intervals = [estimate["interval_usd"] for answer in answers for estimate in answer["estimates"]]
     inside = sum(i["low"] <= paid <= i["high"] for i, paid in zip(intervals, soon["price"], strict=True))
     seen = f"{inside / len(soon):.1%} of the {len(soon)} sales in the three months after training, {level:.0%} promised"
     return Finding(

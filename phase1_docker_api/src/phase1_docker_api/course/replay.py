@@ -17,14 +17,11 @@ import pandas as pd
 
 from phase1_docker_api.errors import ServiceError, TrainingError
 from phase1_docker_api.model.artifact import save_model
-from phase1_docker_api.schemas import MAX_BATCH_ROWS
+from phase1_docker_api.schemas import PART_ROWS
 from phase1_docker_api.service.launch import running_service
 from phase1_docker_api.training.evaluate import absolute_errors_pct
 from phase1_docker_api.training.sales import records_of
 from phase1_docker_api.training.train import TrainingPlan, train
-
-# Half of what a batch may hold, so that long names of areas stay below the limit of bytes too.
-PART_SALES = MAX_BATCH_ROWS // 2
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ def _plan(year: int, window_months: int | None, estimator: str) -> TrainingPlan:
 
 def _served(url: str, sales: pd.DataFrame) -> Served:
     """Price a month's sales, in parts that the service takes: a month of a large market holds more than one."""
-    parts = [_asked(url, sales.iloc[start : start + PART_SALES]) for start in range(0, len(sales), PART_SALES)]
+    parts = [_asked(url, sales.iloc[start : start + PART_ROWS]) for start in range(0, len(sales), PART_ROWS)]
     paid = sales["price"].to_numpy()
     price, low, high = np.array(
         [(e["price_usd"], e["interval_usd"]["low"], e["interval_usd"]["high"]) for p in parts for e in p["estimates"]]
