@@ -296,7 +296,7 @@ def predict(model_path: Path, fields: tuple[str, ...], as_json: bool) -> None:
     from phase1_docker_api.model.artifact import load_model
     from phase1_docker_api.service.requests import parse_house
 
-    houses = _houses_of_lines(sys.stdin.buffer) if fields == ("-",) else [parse_house(_body_of(fields))]
+    houses = _houses_of_lines(sys.stdin.buffer) if fields == ("-",) else [parse_house(body_of_words(fields))]
     if not houses:
         return
     for estimate in load_model(model_path).estimate(houses):
@@ -478,7 +478,7 @@ def _houses_of_lines(lines: Iterable[bytes]) -> list[House]:
     return houses
 
 
-def _body_of(fields: tuple[str, ...]) -> bytes:
+def body_of_words(fields: tuple[str, ...]) -> bytes:
     """Make the body that the service would get of `name=value` words; a name of a category may be a number."""
     from phase1_docker_api.schemas import CATEGORIES
 

@@ -10,6 +10,7 @@ from phase1_docker_api.cli import SEATTLE, Verbs
 
 from phase3_mlops_core.preparation.verbs import VERBS as PREPARATION_VERBS
 from phase3_mlops_core.retraining.verbs import VERBS as RETRAINING_VERBS
+from phase3_mlops_core.service.verbs import VERBS as SERVICE_VERBS
 
 
 def main() -> None:
@@ -67,5 +68,29 @@ def replay(names: tuple[str, ...], first: str, last: str, file: Path, out: Path,
     click.echo(f"wrote {out}/replay.md, replay.json and replay.png", err=True)
 
 
-for verb in (*PREPARATION_VERBS, *RETRAINING_VERBS):
+@cli.command()
+@click.argument("fields", nargs=-1, required=True, metavar="FIELD=VALUE...")
+@click.option(
+    "--model", "model_path", type=click.Path(path_type=Path, file_okay=False),
+    default=Path("models/phase1/current"), show_default=True, help="Folder of a trained model.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+def explain(fields: tuple[str, ...], model_path: Path, as_json: bool) -> None:
+    """Say what each field of a house adds to its price, in dollars that add up to it.
+
+    \b
+      phase3 explain land_area_sqft=5000 bedrooms=3 neighborhood=A12
+    """
+    from phase1_docker_api.cli import body_of_words
+    from phase1_docker_api.model.artifact import load_model
+    from phase1_docker_api.service.requests import parse_house
+
+    from phase3_mlops_core.service.explanation import explain as explained
+    from phase3_mlops_core.service.explanation import lines_of
+
+    found = explained(load_model(model_path), parse_house(body_of_words(fields)).__dict__)
+    click.echo(found.model_dump_json(indent=1) if as_json else "\n".join(lines_of(found)))
+
+
+for verb in (*PREPARATION_VERBS, *RETRAINING_VERBS, *SERVICE_VERBS):
     cli.add_command(verb)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from phase2_k8s_cicd.settings import Settings as ServiceSettings
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -38,6 +39,19 @@ class PipelineSettings(BaseSettings):
     model_name: str = Field("house-price", min_length=1, description="Name of the registered model in MLflow.")
     estimator: str = Field("trees", pattern="^(trees|linear)$", description="What a monthly training fits.")
     window_months: int = Field(6, ge=0, le=120, description="How many months it learns from; 0 is all there are.")
+
+
+class PredictorSettings(ServiceSettings):
+    """Settings of the predictor; each is read from HOUSE_ and its name in capitals."""
+
+    model_name: str = Field("house-price", pattern="^[a-z0-9-]+$", description="Its name in KServe's protocols.")
+    model_number: int | None = Field(
+        None, ge=1, description="Version in the registry to serve; without one, the folder of HOUSE_MODEL_PATH."
+    )
+    model_cache: Path = Field(
+        Path(".run/phase3_mlops_core/models"), description="Folder of the fetched versions and of the last that served."
+    )
+    fetch_seconds: float = Field(8.0, ge=1, le=300, description="How long the registry may take to give a version.")
 
 
 class MlflowServerSettings(BaseSettings):

@@ -45,6 +45,10 @@ class TypicalHouses(BaseModel):
                 return _with_years_in_order({**self.houses[key], **given}, given)
         raise AssertionError("the group of all houses is always there")
 
+    def of_area(self, area: Given | None) -> Record:
+        """Give the typical house of an area, of whatever size; of all areas where it is unknown or has few sales."""
+        return self.houses.get(f"{area}|{ANY}|{ANY}|{ANY}", self.houses[_ALL])
+
     def _band(self, given: Mapping[str, Given]) -> int:
         return bisect(self.land_edges_sqft, float(given["land_area_sqft"]))
 

@@ -70,7 +70,11 @@ class Pricing:
             RefusalError: 422 with each faulty field; 503 when too many wait, or a context feature is missing.
 
         """
-        fields = (house if isinstance(house, House) else checked_house(house)).__dict__
+        checked = house if isinstance(house, House) else checked_house(house)
+        return self.price_one_checked(checked.__dict__, request_id)
+
+    def price_one_checked(self, fields: Fields, request_id: str = "") -> asyncio.Future[PlainEstimate]:
+        """Price the fields of a house that was checked; see `price`."""
         known, warned = ({}, []) if self._context else self.model.prepare(fields)
         return self._batcher.submit(Priced(request_id, fields, known, warned))
 

@@ -22,17 +22,24 @@ JSON_TYPE = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGN
 CLOSE = {"Connection": "close"}
 
 
-async def read_body(request: Request, limit: int, seconds: float, keep: Callable[[int], None] | None = None) -> bytes:
+async def read_body(
+    request: Request,
+    limit: int,
+    seconds: float,
+    keep: Callable[[int], None] | None = None,
+    *,
+    any_type: bool = False,
+) -> bytes:
     """Read the body in pieces; stop at `limit` bytes, or when it is not there after `seconds`.
 
-    `keep` is told the size of each piece, and may refuse it.
+    `keep` is told the size of each piece, and may refuse it. With `any_type` the content type is not looked at.
 
     Raises:
         RefusalError: 415 for another type or an encoding, 413 for more than `limit` bytes, 408 for too slow a client.
         ClientDisconnect: the client has gone.
 
     """
-    _check_headers(request, limit)
+    _check_headers(request, limit, any_type)
     deadline = time.monotonic() + seconds
     pieces, size, more = [], 0, True
     while more:
@@ -53,9 +60,9 @@ async def read_body(request: Request, limit: int, seconds: float, keep: Callable
     return b"".join(pieces)
 
 
-def _check_headers(request: Request, limit: int) -> None:
+def _check_headers(request: Request, limit: int, any_type: bool) -> None:
     headers = request.headers
-    if not JSON_TYPE.fullmatch(headers.get("content-type", "")):
+    if not any_type and not JSON_TYPE.fullmatch(headers.get("content-type", "")):
         raise refuse(
             415,
             "content-type",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 from fastapi import FastAPI
@@ -25,6 +25,7 @@ def create_app(
     model: HouseModel | None = None,
     *,
     watchers: Sequence[Watcher] = (),
+    headers: Mapping[str, str] | None = None,
     pricing: Pricing | None = None,
     **context: Unpack[ContextOptions],
 ) -> FastAPI:
@@ -38,8 +39,9 @@ def create_app(
     settings = settings or load_settings(Settings)
     pricing = pricing or make_pricing(settings, model, **context)
     metrics = ServiceMetrics(pricing.card, settings.service_version)
-    headers = {"x-service-version": settings.service_version}
+    headers = {"x-service-version": settings.service_version, **(headers or {})}
     app = create_phase1_app(settings, pricing=pricing, watchers=[metrics, *watchers], headers=headers)
+    app.state.metrics = metrics.registry
 
     async def show_metrics(request: Request) -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
