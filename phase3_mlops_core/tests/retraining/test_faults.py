@@ -98,7 +98,8 @@ def test_a_stopped_registry_is_named_within_ten_seconds_and_the_repeat_finishes(
     assert len(registry.versions()) == 1
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.3, 0.8, 1.5, 2.5])
+# Each request of MLflow is a place to be killed at in test_steps; here it is the whole command, wherever it is.
+@pytest.mark.parametrize("seconds", [0.0, 1.0])
 def test_a_trainer_that_is_killed_leaves_the_champion_and_the_repeat_finishes(
     registry: Registry, home: Path, tmp_path: Path, seconds: float
 ) -> None:
