@@ -60,6 +60,8 @@ def shared_server(
             if not states[0].users:
                 stop(psutil.Process(states[0].pid))
                 states.clear()
+        for process in _STARTED:
+            process.poll()  # of one that has ended Python would say at its own end that it still runs
 
 
 def stop(process: psutil.Process) -> None:
