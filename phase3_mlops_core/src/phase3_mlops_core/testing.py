@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 import httpx
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -26,6 +26,7 @@ from phase3_mlops_core.errors import RegistryError
 from phase3_mlops_core.sales_table.content import SCHEMA, content_digest
 from phase3_mlops_core.sales_table.manifest import Manifest, Month, Part, table_folder, write_manifest
 from phase3_mlops_core.settings import PipelineSettings
+from phase3_mlops_core.testing_servers import shared_server, stop
 
 
 def write_sales_table(home: Path, clean: pd.DataFrame, as_of: dt.date) -> Manifest:
@@ -50,7 +51,7 @@ class MlflowServer:
     """A server of the test run: its address, its process, the password of its user, and its folder."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: psutil.Process
     password: str
     store: Path
 
@@ -62,32 +63,55 @@ class MlflowServer:
 
 
 @pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """One MLflow server for the whole test run, as `make phase3-up` starts it."""
-    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
+def mlflow_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """One MLflow server for the whole test run, whatever the number of its workers."""
+    with shared_server(request, tmp_path_factory, "mlflow", _start) as server:
+        yield _described(server.process, server.port, server.folder)
+
+
+@contextlib.contextmanager
+def running_mlflow(folder: Path) -> Iterator[MlflowServer]:
+    """Run an MLflow server on a free port of this computer, as `make phase3-up` does.
+
+    Raises:
+        RegistryError: it did not start.
+
+    """
+    process, port = _start(folder)
+    with process:
+        server = _described(psutil.Process(process.pid), port, folder)
+        try:
+            yield server
+        finally:
+            stop(server.process)
+
+
+def _described(process: psutil.Process, port: int, folder: Path) -> MlflowServer:
+    password = (folder / "mlflow-password").read_text()
+    return MlflowServer(f"http://127.0.0.1:{port}", process, password, folder / "store")
+
+
+def _start(folder: Path, seconds: float = 300) -> tuple[subprocess.Popen[bytes], int]:
+    port = free_port()
     given = {"PIPELINE_MLFLOW_STORE": str(folder / "store"), "PIPELINE_HOME": str(folder)}
     command = [sys.executable, "-m", "phase3_mlops_core", "mlflow-server", "--port", str(port)]
-    url = f"http://127.0.0.1:{port}"
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(command, env=os.environ | given, stdout=log, stderr=log) as process,  # noqa: S603
-    ):
-        try:
-            _wait(url, process, folder / "log")
-            yield MlflowServer(url, process, (folder / "mlflow-password").read_text(), folder / "store")
-        finally:
-            process.send_signal(signal.SIGCONT)
-            process.terminate()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=os.environ | given, stdout=log, stderr=log)  # noqa: S603
+    try:
+        _wait(f"http://127.0.0.1:{port}", process, time.monotonic() + seconds, folder / "log")
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return process, port
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(url: str, process: subprocess.Popen[bytes], deadline: float, log: Path) -> None:
     """An answer to /health comes before it can open its database, which is not what tests want to wait for."""
-    for _ in range(600):
-        if process.poll() is not None:
-            break
+    while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(httpx.TransportError):
             answer = httpx.get(f"{url}/api/2.0/mlflow/experiments/search?max_results=1", trust_env=False, timeout=120)
             if answer.status_code == httpx.codes.UNAUTHORIZED:
                 return
-        time.sleep(0.5)
+        time.sleep(0.2)
     raise RegistryError(f"the MLflow server did not start:\n{log.read_text()}")

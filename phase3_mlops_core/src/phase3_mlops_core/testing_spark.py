@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from phase1_docker_api.service.launch import free_port
 
 from phase3_mlops_core.errors import SparkError
+from phase3_mlops_core.testing_servers import shared_server
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -31,28 +33,42 @@ class SparkServer:
     """A server of the test run: its address and its process."""
 
     remote: str
-    process: subprocess.Popen[bytes]
+    process: psutil.Process
 
 
 @contextlib.contextmanager
-def running_spark(folder: Path, seconds: float = 300) -> Iterator[SparkServer]:
+def running_spark(folder: Path) -> Iterator[SparkServer]:
     """Run a Spark Connect server on a free port of this computer, as `make phase3-up` does.
 
     Raises:
         SparkError: it did not start.
 
     """
-    port = free_port()
-    with (folder / "log").open("wb") as log:
-        # A learner's shell may name another server: this one starts all the same.
-        environment = os.environ | {"SPARK_REMOTE": "sc://127.0.0.1:1"}
-        process = subprocess.Popen([SERVE, str(port), folder / "spark"], stdout=log, stderr=log, env=environment)  # noqa: S603
+    process, port = _start(folder)
+    with process:
         try:
-            _wait(port, process, time.monotonic() + seconds, folder / "log")
-            yield SparkServer(f"sc://127.0.0.1:{port}", process)
+            yield SparkServer(_address(port), psutil.Process(process.pid))
         finally:
             process.kill()
-            process.wait()
+
+
+def _start(folder: Path, seconds: float = 300) -> tuple[subprocess.Popen[bytes], int]:
+    port = free_port()
+    # A learner's shell may name another server: this one starts all the same.
+    environment = os.environ | {"SPARK_REMOTE": "sc://127.0.0.1:1"}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([SERVE, str(port), folder / "spark"], stdout=log, stderr=log, env=environment)  # noqa: S603
+    try:
+        _wait(port, process, time.monotonic() + seconds, folder / "log")
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return process, port
+
+
+def _address(port: int) -> str:
+    return f"sc://127.0.0.1:{port}"
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], deadline: float, log: Path) -> None:
@@ -65,10 +81,10 @@ def _wait(port: int, process: subprocess.Popen[bytes], deadline: float, log: Pat
 
 
 @pytest.fixture(scope="session")
-def spark_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkServer]:
-    """One Spark server for the whole test run."""
-    with running_spark(tmp_path_factory.mktemp("spark")) as server:
-        yield server
+def spark_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkServer]:
+    """One Spark server for the whole test run, whatever the number of its workers."""
+    with shared_server(request, tmp_path_factory, "spark", _start) as server:
+        yield SparkServer(_address(server.port), server.process)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from phase1_docker_api.errors import CourseError
+from phase1_docker_api.model.artifact import write_artifact
 from phase1_docker_api.model.house_model import HouseModel
 from phase1_docker_api.testing import MIDNIGHT
 from phase1_docker_api.training.sales import clean_sales
@@ -19,7 +20,6 @@ from phase3_mlops_core.errors import GateError
 from phase3_mlops_core.gate.judge import Candidate, Judgement, judge
 from phase3_mlops_core.gate.report import figures, table, write_report
 from phase3_mlops_core.gate.thresholds import read_thresholds
-from phase3_mlops_core.registry.package import write_artifact
 from phase3_mlops_core.training.plan import MonthlyPlan
 
 MONTH = pd.Period("2013-06", "M")

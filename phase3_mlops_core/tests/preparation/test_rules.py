@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from phase1_docker_api.schemas import Sale
@@ -14,6 +15,7 @@ from phase1_docker_api.training.reading import UNREADABLE
 from phase1_docker_api.training.row_rules import check_rows
 from phase3_mlops_core.preparation import row_rules
 from phase3_mlops_core.preparation.history_rules import mark_repeats
+from phase3_mlops_core.preparation.session import LARGE_BYTES, plan_for
 from phase3_mlops_core.preparation.tables import RAW, VALID
 from pyspark.sql import SparkSession
 
@@ -29,7 +31,7 @@ SOUND = {
 }
 # Each query costs a second: few examples, each of many rows.
 FEW = settings(
-    max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, *HealthCheck]
+    max_examples=3, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, *HealthCheck]
 )
 GAPS = ["", " ", "-", "NA", "na", "N/A", "#N/A", "<NA>", "nan", "NaT", "None", "NULL", "\u00a0", "\x1c", None]
 NUMBERS = [
@@ -59,11 +61,13 @@ def dirty_rows(draw: st.DrawFn) -> list[dict[str, str | None]]:
     return [*each, unreadable, *(SOUND | draw(some) for _ in range(50))]
 
 
+@pytest.mark.parametrize("size", [0, LARGE_BYTES + 1], ids=["interpreted", "compiled"])
 @FEW
 @given(rows=dirty_rows())
 def test_a_row_gets_the_same_cells_and_the_same_reasons_in_both_engines(
-    spark: SparkSession, rows: list[dict[str, str | None]]
+    spark: SparkSession, size: int, rows: list[dict[str, str | None]]
 ) -> None:
+    plan_for(spark, size)
     names = [*Sale.model_fields, UNREADABLE]
     raw = pd.DataFrame([{name: row.get(name) for name in names} for row in rows], dtype=object)
 
@@ -94,9 +98,13 @@ SALES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.parametrize("size", [0, LARGE_BYTES + 1], ids=["interpreted", "compiled"])
 @FEW
 @given(cases=st.lists(st.lists(SALES, min_size=2, max_size=9), min_size=40, max_size=40))
-def test_the_same_rows_are_repeats_in_both_engines(spark: SparkSession, cases: list[list[dict[str, Any]]]) -> None:
+def test_the_same_rows_are_repeats_in_both_engines(
+    spark: SparkSession, size: int, cases: list[list[dict[str, Any]]]
+) -> None:
+    plan_for(spark, size)
     # A query for 40 small histories: each has parcels and ids of its own.
     rows = [
         sale | {name: sale[name] and f"{sale[name]}{case}" for name in ("sale_id", "property_id")}

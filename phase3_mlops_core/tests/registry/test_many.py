@@ -14,11 +14,11 @@ from pathlib import Path
 import httpx
 import pandas as pd
 import pytest
+from phase1_docker_api.model.artifact import write_artifact
 from phase1_docker_api.schemas import House
 from phase1_docker_api.service.launch import free_port
 from phase1_docker_api.training.sales import records_of
 from phase3_mlops_core.registry.connection import client_environment
-from phase3_mlops_core.registry.package import write_artifact
 from phase3_mlops_core.registry.runs import open_run
 from phase3_mlops_core.registry.versions import Registry
 from phase3_mlops_core.training.monthly import Trained

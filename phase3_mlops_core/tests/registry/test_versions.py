@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 from phase1_docker_api.errors import CourseError
-from phase1_docker_api.model.artifact import load_model
+from phase1_docker_api.model.artifact import load_model, write_artifact
 from phase1_docker_api.schemas import REQUIRED_FIELDS, House
 from phase1_docker_api.training.sales import records_of
 from phase3_mlops_core.errors import RegistryError
-from phase3_mlops_core.registry.package import digest_of, verify, write_artifact
+from phase3_mlops_core.registry.package import digest_of, verify
 from phase3_mlops_core.registry.runs import open_run
 from phase3_mlops_core.registry.versions import SCORED, Registry, Version
 from phase3_mlops_core.training.monthly import Trained

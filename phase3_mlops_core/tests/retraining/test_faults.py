@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -17,6 +16,8 @@ from phase3_mlops_core.registry import promotions
 from phase3_mlops_core.registry.versions import Registry
 from phase3_mlops_core.settings import PipelineSettings
 from phase3_mlops_core.testing import MlflowServer, write_sales_table
+
+pytestmark = pytest.mark.pipeline
 
 
 @pytest.fixture
@@ -51,30 +52,6 @@ def ended(process: subprocess.Popen[str], code: int = 0) -> str:
     return out if code == 0 else err
 
 
-def test_a_month_goes_from_the_table_to_champion_by_one_command(registry: Registry, home: Path, tmp_path: Path) -> None:
-    words = ("retrain", "--no-prepare", "--month", "2012-01", "--out", str(tmp_path), "--json")
-
-    first = json.loads(ended(started(registry, *words)))
-    again = json.loads(ended(started(registry, *words)))
-    history = json.loads(ended(started(registry, "history", "--json")))
-    then = ended(started(registry, "history", "--at", "2014-05"))
-
-    assert (first["version"], first["repeated"], first["month"]) == (1, False, "2012-01")
-    assert (again["version"], again["repeated"]) == (1, True)
-    assert history["aliases"] == {"champion": 1}
-    assert history["disagreements"] == []
-    assert then.startswith(f"2014-05: version 1 ({first['model_version']}), since the sales of 2012-01")
-    assert list(tmp_path.glob("gate-*/gate.html"))
-
-
-def test_a_month_that_is_not_there_is_named_with_what_to_do(registry: Registry, home: Path) -> None:
-    error = ended(started(registry, "train", "--month", "2017-03"), code=1)
-
-    assert "no sales of 2017-03: make land MONTH=2017-03" in error
-    assert "Traceback" not in error
-
-
-@pytest.mark.pipeline
 def test_of_eight_at_once_one_works_and_seven_say_who(registry: Registry, home: Path, tmp_path: Path) -> None:
     eight = [
         started(registry, "retrain", "--no-prepare", "--month", "2012-01", "--out", str(tmp_path)) for _ in range(8)
@@ -90,7 +67,6 @@ def test_of_eight_at_once_one_works_and_seven_say_who(registry: Registry, home: 
     assert len(promotions.read(registry.settings.home)) == 1
 
 
-@pytest.mark.pipeline
 def test_a_stopped_registry_is_named_within_ten_seconds_and_the_repeat_finishes(
     registry: Registry, home: Path, tmp_path: Path, mlflow_server: MlflowServer
 ) -> None:
@@ -122,8 +98,8 @@ def test_a_stopped_registry_is_named_within_ten_seconds_and_the_repeat_finishes(
     assert len(registry.versions()) == 1
 
 
-@pytest.mark.pipeline
-@pytest.mark.parametrize("seconds", [0.0, 0.3, 0.8, 1.5, 2.5])
+# Each request of MLflow is a place to be killed at in test_steps; here it is the whole command, wherever it is.
+@pytest.mark.parametrize("seconds", [0.0, 1.0])
 def test_a_trainer_that_is_killed_leaves_the_champion_and_the_repeat_finishes(
     registry: Registry, home: Path, tmp_path: Path, seconds: float
 ) -> None:

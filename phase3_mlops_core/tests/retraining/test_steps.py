@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from phase1_docker_api.testing import MIDNIGHT
 from phase3_mlops_core.errors import GateError, RegistryError
 from phase3_mlops_core.registry import promotions
 from phase3_mlops_core.registry.janitor import tidy
 from phase3_mlops_core.registry.versions import CHALLENGER, CHAMPION, Registry
 from phase3_mlops_core.retraining import steps
 from phase3_mlops_core.retraining.sales import KnownSales
+from phase3_mlops_core.training.monthly import Trained, train_month
 from phase3_mlops_core.training.plan import MonthlyPlan
 
 SMALL = MonthlyPlan("trees", 6, parameters={"log_price__n_estimators": 40, "log_price__learning_rate": 0.15})
@@ -28,6 +30,14 @@ def quiet(text: str) -> None:
 @pytest.fixture(scope="module")
 def known(seattle_sales: pd.DataFrame) -> KnownSales:
     return KnownSales(seattle_sales[seattle_sales["sale_date"] < "2013-07-01"], "0" * 64, "a test")
+
+
+@pytest.fixture(scope="module")
+def june(known: KnownSales) -> Trained:
+    """A training of FIRST, for tests that look at what comes after it."""
+    return train_month(
+        known.frame, FIRST, SMALL, search=False, data_sha256=known.sha256, trained_at=MIDNIGHT, say=quiet
+    )
 
 
 def retrain(registry: Registry, known: KnownSales, month: pd.Period, out: Path) -> steps.Done:
@@ -67,11 +77,11 @@ def test_two_months_make_two_champions_and_a_story(registry: Registry, known: Kn
     assert promotions.read(registry.settings.home)[-1].why == "prices at the lake were off"
 
 
-def test_what_has_not_passed_the_gate_is_not_promoted(registry: Registry, known: KnownSales, tmp_path: Path) -> None:
+def test_what_has_not_passed_the_gate_is_not_promoted(registry: Registry, known: KnownSales, june: Trained) -> None:
     with pytest.raises(GateError, match="no version is staged"):
         steps.promote(registry, None, None, None, quiet)
 
-    version = steps.train(registry, known, FIRST, SMALL, False, quiet).version
+    version = steps.register(registry, known, june, quiet).version
     with pytest.raises(GateError, match="not evaluated"):
         steps.promote(registry, version, None, None, quiet)
 
@@ -94,9 +104,14 @@ def killed_at(patch: pytest.MonkeyPatch, owner: object, request_name: str, step:
 
 @pytest.mark.parametrize("request_name", ["set_registered_model_alias", "set_model_version_tag"])
 def test_a_promotion_that_was_killed_half_way_is_finished_by_the_repeat(
-    registry: Registry, known: KnownSales, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request_name: str
+    registry: Registry,
+    known: KnownSales,
+    june: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request_name: str,
 ) -> None:
-    version = steps.train(registry, known, FIRST, SMALL, False, quiet).version
+    version = steps.register(registry, known, june, quiet).version
     steps.evaluate(registry, known, version, tmp_path / "out", quiet)
 
     killed_at(monkeypatch, registry.client, request_name, lambda: steps.promote(registry, None, None, None, quiet))
@@ -122,6 +137,7 @@ def test_a_promotion_that_was_killed_half_way_is_finished_by_the_repeat(
 def test_a_training_that_was_killed_leaves_nothing_open_and_is_registered_once(
     registry: Registry,
     known: KnownSales,
+    june: Trained,
     monkeypatch: pytest.MonkeyPatch,
     place: str,
     request_name: str,
@@ -129,10 +145,10 @@ def test_a_training_that_was_killed_leaves_nothing_open_and_is_registered_once(
 ) -> None:
     owner = registry.client if place == "client" else importlib.import_module(place)
 
-    killed_at(monkeypatch, owner, request_name, lambda: steps.train(registry, known, FIRST, SMALL, False, quiet))
+    killed_at(monkeypatch, owner, request_name, lambda: steps.register(registry, known, june, quiet))
     found = [version.number for version in registry.versions()]
     closed = tidy(registry)
-    done = steps.train(registry, known, FIRST, SMALL, False, quiet)
+    done = steps.register(registry, known, june, quiet)
 
     assert found == [1] * is_registered
     assert len(closed) == (place != "client")
@@ -142,7 +158,7 @@ def test_a_training_that_was_killed_leaves_nothing_open_and_is_registered_once(
     assert [version.number for version in registry.versions()] == [1]
 
 
-def test_a_registry_that_does_not_answer_is_named(known: KnownSales, registry: Registry) -> None:
+def test_a_registry_that_does_not_answer_is_named(known: KnownSales, june: Trained, registry: Registry) -> None:
     settings = registry.settings.model_copy(update={"mlflow_url": "http://127.0.0.1:9", "mlflow_seconds": 2})
     with pytest.raises(RegistryError, match=r"127.0.0.1:9 did not answer .*make phase3-up"):
-        steps.train(Registry(settings), known, FIRST, SMALL, False, quiet)
+        steps.register(Registry(settings), known, june, quiet)

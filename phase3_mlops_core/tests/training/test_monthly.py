@@ -12,6 +12,7 @@ from phase3_mlops_core.training.monthly import Trained, train_month
 from phase3_mlops_core.training.plan import MonthlyPlan
 from phase3_mlops_core.training.search import candidates, try_candidates
 
+pytestmark = pytest.mark.usefixtures("few_trees")
 MONTH = pd.Period("2012-02", "M")
 MIDNIGHT = dt.datetime(2017, 1, 1, tzinfo=dt.UTC)
 
@@ -21,7 +22,7 @@ def trained(sales: pd.DataFrame, plan: MonthlyPlan, month: pd.Period = MONTH) ->
 
 
 @pytest.fixture(scope="module")
-def of_february(seattle_sales: pd.DataFrame) -> Trained:
+def of_february(few_trees: None, seattle_sales: pd.DataFrame) -> Trained:
     return trained(seattle_sales, MonthlyPlan("linear"))
 
 

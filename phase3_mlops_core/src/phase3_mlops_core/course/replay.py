@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from phase1_docker_api.model.artifact import write_artifact
 from phase1_docker_api.model.house_model import HouseModel
 from phase1_docker_api.training.train import train
 
 from phase3_mlops_core.gate.compare import Floats, Scored, score
 from phase3_mlops_core.gate.judge import Candidate, Judgement, judge
 from phase3_mlops_core.gate.thresholds import read_thresholds
-from phase3_mlops_core.registry.package import write_artifact
 from phase3_mlops_core.training.plan import MonthlyPlan
 
 FIRST, LAST = "2012-01", "2016-12"

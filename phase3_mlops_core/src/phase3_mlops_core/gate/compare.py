@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from phase1_docker_api.model.house_model import HouseModel
-from phase1_docker_api.training.sales import records_of
+from phase1_docker_api.training.evaluate import log_prices, records_with_context
 
 Floats = NDArray[np.float64]
 DRAWS = 2000
@@ -51,9 +51,9 @@ class Gain:
 
 
 def score(model: HouseModel, sales: pd.DataFrame) -> Scored:
-    """Ask the model for each sale's price; positive errors are prices above the one paid."""
-    log_prices, half_widths = model.estimate_log_prices(records_of(sales))
-    return Scored(model.card.model_version, log_prices - np.log(sales["price"].to_numpy()), half_widths)
+    """Give phase 1's signed log errors and, from the same answers, half the widths of the intervals."""
+    estimates, half_widths = model.estimate_log_prices(records_with_context(sales, model.card.context))
+    return Scored(model.card.model_version, estimates - log_prices(sales), half_widths)
 
 
 def compare(champion: Floats, challenger: Floats, seed: int) -> Gain:

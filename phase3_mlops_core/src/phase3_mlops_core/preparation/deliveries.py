@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from phase3_mlops_core.landing.zone import Delivery
 from phase3_mlops_core.preparation import tables
 from phase3_mlops_core.preparation.ranges import Ranges, why_held
+from phase3_mlops_core.preparation.session import plan_for
 from phase3_mlops_core.sales_table.files import part_of
 from phase3_mlops_core.sales_table.manifest import DeliveryRecord, Manifest, Part
 
@@ -60,6 +61,7 @@ class Deliveries:
     def _check(self, spark: SparkSession, unknown: list[Delivery]) -> None:
         folder = self.folder / f"checked-{len(self.checked)}"
         paths = [delivery.path(self.home) for delivery in unknown]
+        plan_for(spark, sum(path.stat().st_size for path in paths))
         for found in tables.write_checked(spark, paths, self.as_of, self.ranges, folder):
             self.checked[found.delivery] = folder
             self.records[found.delivery] = self._record(found)

@@ -17,6 +17,8 @@ from phase3_mlops_core.errors import SparkError
 REACH_SECONDS = 5.0
 # Five attempts within two seconds: a server that was killed has lost the session, and waiting brings none back.
 RETRIES, MOST_MILLISECONDS = 4, 500
+# Some 5,000 raw rows: an interpreted plan takes a millisecond a row, and compiling it some five seconds.
+LARGE_BYTES = 250_000
 
 
 @contextlib.contextmanager
@@ -33,12 +35,24 @@ def spark_session(remote: str) -> Iterator[SparkSession]:
         reach(remote)
         session: SparkSession = SparkSession.builder.remote(remote).getOrCreate()
         session.conf.set("spark.sql.sources.parallelPartitionDiscovery.threshold", 10_000)  # a job for 33 files is slow
+        plan_for(session, 0)
         session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES, max_backoff=MOST_MILLISECONDS)])
         try:
             yield session
         finally:
             with contextlib.suppress(Exception):  # the server may be gone
                 session.stop()
+
+
+def plan_for(session: SparkSession, size: int) -> None:
+    """Let Spark interpret its plans for raw files of few bytes, and compile them to Java for more.
+
+    The compiler and the adaptive planner take seconds for each new query, whatever its number of rows.
+    """
+    is_large = size > LARGE_BYTES
+    session.conf.set("spark.sql.codegen.wholeStage", is_large)
+    session.conf.set("spark.sql.codegen.factoryMode", "FALLBACK" if is_large else "NO_CODEGEN")
+    session.conf.set("spark.sql.adaptive.enabled", is_large)
 
 
 def reach(remote: str) -> None:

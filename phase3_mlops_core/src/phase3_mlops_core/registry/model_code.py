@@ -22,10 +22,10 @@ class HousePrice(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         """Read the artifact folder; its digests are checked first."""
         self.model = load_model(Path(context.artifacts["model"]))
 
-    # MLflow reads type hints here as a schema of its own; ours is the signature that was logged.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+    # A frame is a hint that MLflow makes no schema of its own from: ours is the signature that was logged.
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Price each row in USD, with its interval."""
-        known = model_input.astype(object).where(model_input.notna(), None)
+        known = model_input.astype(object).where(model_input.notna(), None)  # type: ignore[call-overload]
         estimates = self.model.estimate([_house(row, fields) for row, fields in enumerate(known.to_dict("records"))])
         return pd.DataFrame(
             [(e.price_usd, e.interval_usd.low, e.interval_usd.high) for e in estimates],

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phase1_docker_api.model.artifact import save_model
 from phase1_docker_api.schemas import REQUIRED_FIELDS, House
 
 from phase3_mlops_core.errors import RegistryError
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
-    from phase1_docker_api.model.house_model import HouseModel
 
 CODE = Path(__file__).with_name("model_code.py")
 # What stands in the environment of the server that loads it; both are ours and come with the image.
 REQUIREMENTS = ["phase1-docker-api==0.1.0"]
 ANSWER = ("price_usd", "low_usd", "high_usd")
 EXAMPLE: dict[str, Any] = {name: field.examples[0] for name, field in House.model_fields.items() if field.examples}
-
-
-def write_artifact(model: HouseModel, folder: Path) -> None:
-    """Write the model's files into `folder`, which must not exist yet."""
-    saved = save_model(model, folder.parent / f".{folder.name}")
-    saved.rename(folder)
-    shutil.rmtree(folder.parent / f".{folder.name}")
 
 
 def digest_of(folder: Path) -> str:

@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 
 from phase1_docker_api.course.charts import GREEN, draw_errors
+from phase1_docker_api.model.artifact import write_artifact
 from phase1_docker_api.model.house_model import Card
 
-from phase3_mlops_core.registry.package import write_artifact
 from phase3_mlops_core.registry.runs import Nested, log_dataset, log_figures, log_files, log_nested, open_run
 from phase3_mlops_core.registry.versions import SCORED, SERVED, Registry, Version
 from phase3_mlops_core.retraining.sales import KnownSales

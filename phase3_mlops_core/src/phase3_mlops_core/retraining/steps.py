@@ -21,7 +21,7 @@ from phase3_mlops_core.registry.runs import log_report
 from phase3_mlops_core.registry.versions import CHALLENGER, CHAMPION, SCORED, STAGING, Registry, Version
 from phase3_mlops_core.retraining.recording import record
 from phase3_mlops_core.retraining.sales import KnownSales
-from phase3_mlops_core.training.monthly import train_month
+from phase3_mlops_core.training.monthly import Trained, train_month
 from phase3_mlops_core.training.plan import MonthlyPlan
 
 Say = Callable[[str], None]
@@ -46,6 +46,11 @@ def train(registry: Registry, known: KnownSales, month: pd.Period, plan: Monthly
         trained_at=dt.datetime.now(dt.UTC),
         say=say,
     )
+    return register(registry, known, trained, say)
+
+
+def register(registry: Registry, known: KnownSales, trained: Trained, say: Say) -> Done:
+    """Register what a training made, unless the registry holds it, and name it challenger."""
     version = registry.find(trained.refit.card.model_version)
     repeated = version is not None
     if version is None:
