@@ -221,11 +221,14 @@ def runs_our_code(package: Path) -> bool:
     from mlflow.models import Model
 
     flavor: dict[str, Any] = Model.load(str(package)).flavors.get("python_function", {})
-    ours = {"loader_module": "mlflow.pyfunc.model", "model_code_path": CODE.name}
-    stated = {key: flavor.get(key) for key in ours}
-    others = {"python_model", "code"} & {key for key, value in flavor.items() if value}
-    file = package / CODE.name
-    return stated == ours and not others and file.is_file() and file.read_bytes() == CODE.read_bytes()
+    file = package / Path(flavor.get("model_code_path") or "nothing").name
+    return (
+        flavor.get("loader_module") == "mlflow.pyfunc.loaders.code_model"
+        and not flavor.get("python_model")
+        and not flavor.get("code")
+        and file.is_file()
+        and file.read_bytes() == CODE.read_bytes()
+    )
 
 
 def _records(home: Path) -> list[dict[str, Any]]:
