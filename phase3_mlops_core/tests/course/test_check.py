@@ -58,10 +58,10 @@ def with_table(home: Path, sales: pd.DataFrame) -> Manifest:
 def champion(registry: Registry, february: Trained, seattle_sales: pd.DataFrame, tmp_path: Path) -> Registry:
     """A registry with a champion, and the log that says so."""
     tags = version_tags(february, KnownSales(seattle_sales, "0" * 64, "a test"))
-    write_artifact(february.refit, tmp_path / "served")
+    write_artifact(february.refit, tmp_path / "model")
     write_artifact(february.scored, tmp_path / "scored")
     with open_run(registry, MONTH, {}) as run_id:
-        version = registry.register(tmp_path / "served", tmp_path / "scored", tags, "a test", run_id)
+        version = registry.register(tmp_path / "model", tmp_path / "scored", tags, "a test", run_id)
     registry.name_as(CHAMPION, version)
     line = {
         "as_of": MONTH,
