@@ -45,7 +45,8 @@ PORTS = {
     name: int(port)
     for name, port in re.findall(r"^([A-Z0-9_]+)=(\d+)$", (ROOT / "ports.env").read_text(), re.MULTILINE)
 }
-TO_BE_WRITTEN = {"phase1 health", "phase3 quarantine", "house_ready", "--failed", "--since"}  # by a learner, as an exercise
+# By a learner, as an exercise.
+TO_BE_WRITTEN = {"phase1 health", "phase3 quarantine", "house_ready", "--failed", "--since"}
 VERBS = {
     "phase1": phase1_docker_api.cli.cli.commands,
     "phase2": phase2_k8s_cicd.cli.cli.commands,

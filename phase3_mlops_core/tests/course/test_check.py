@@ -75,6 +75,7 @@ def champion(registry: Registry, february: Trained, seattle_sales: pd.DataFrame,
     return registry
 
 
+@pytest.mark.slow
 def test_a_sound_pipeline_holds_in_each_line(
     champion: Registry, seattle_sales: pd.DataFrame, spark_server: SparkServer
 ) -> None:
