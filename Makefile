@@ -27,7 +27,7 @@ doctor: ## check this computer for PHASE=1: versions, disk, memory, ports (PHASE
 ##@ Work on it
 .PHONY: test test-slow test-exercises test-pipeline test-docker test-go test-cluster test-labs test-infra bench graph lint format lock clean
 test: .venv/.installed-dev ## run the tests (PART=phase1_docker_api: those of one folder)
-	@$(python) -m pytest $(PART)
+	@$(python) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PART)
 
 test-slow: .venv/.installed-dev ## run the slow tests: fuzzing, whole replays
 	@$(python) -m pytest -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 8 tests phase*/tests rehearsal/tests

@@ -13,6 +13,7 @@ from phase1_docker_api.testing import MIDNIGHT
 from phase1_docker_api.training.estimators import ESTIMATORS
 from phase3_mlops_core.registry.versions import Registry
 from phase3_mlops_core.testing import MlflowServer, mlflow_server  # noqa: F401  # a fixture
+from phase3_mlops_core.testing_spark import spark, spark_server  # noqa: F401  # fixtures
 from phase3_mlops_core.training.monthly import Trained, train_month
 from phase3_mlops_core.training.plan import MonthlyPlan
 

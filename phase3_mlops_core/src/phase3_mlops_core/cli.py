@@ -92,5 +92,29 @@ def explain(fields: tuple[str, ...], model_path: Path, as_json: bool) -> None:
     click.echo(found.model_dump_json(indent=1) if as_json else "\n".join(lines_of(found)))
 
 
+@cli.command()
+@click.option("--spark", "remote", envvar="SPARK_REMOTE", help="Address of Spark.  [default: PIPELINE_SPARK_REMOTE]")
+@click.option("--exercise", type=click.IntRange(1), help="Check this exercise alone.")
+@click.option(
+    "--hint", type=click.IntRange(1, 2), is_flag=False, flag_value=1, help="Give its hint; `--hint 2` the plainer one."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+def check(remote: str | None, exercise: int | None, hint: int | None, as_json: bool) -> None:
+    """Check your own running phase: ✓ or ✗ a line, and what helps; – is what could not be checked yet.
+
+    Nothing is changed. Ends with 0 when no line of the phase is ✗. An exercise is checked only when asked for by
+    number.
+    """
+    from phase1_docker_api.course.check_verb import check_phase_or_exercise
+    from phase1_docker_api.settings import load_settings
+
+    from phase3_mlops_core.course.check import check_pipeline
+    from phase3_mlops_core.course.exercises import EXERCISES
+    from phase3_mlops_core.settings import PipelineSettings
+
+    found = check_pipeline(load_settings(PipelineSettings), remote)
+    raise SystemExit(check_phase_or_exercise(found, EXERCISES, exercise, hint, as_json))
+
+
 for verb in (*PREPARATION_VERBS, *RETRAINING_VERBS, *SERVICE_VERBS):
     cli.add_command(verb)

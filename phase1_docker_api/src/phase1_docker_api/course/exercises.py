@@ -18,7 +18,7 @@ from phase1_docker_api.course.exercise_report import VARIABLE
 from phase1_docker_api.course.findings import Finding
 from phase1_docker_api.errors import CourseError
 
-TOOLS = "make .venv/.installed-dev"
+TOOLS = "make setup"
 LANGUAGES = {"en": "README.md", "id": "README.id.md"}
 # Without the fixtures and plugins of the course's own tests, which take seconds to import.
 PYTEST = (
