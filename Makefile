@@ -25,7 +25,7 @@ doctor: ## check this computer for PHASE=1: versions, disk, memory, ports (PHASE
 	@python3 scripts/doctor.py --phase "$(or $(PHASE),1)"
 
 ##@ Work on it
-.PHONY: test test-slow test-exercises test-pipeline test-docker test-go test-cluster test-labs test-infra bench graph lint format lock clean
+.PHONY: test test-slow test-exercises test-pipeline test-loop test-docker test-go test-cluster test-labs test-infra bench graph lint format lock clean
 test: .venv/.installed-dev ## run the tests (PART=phase1_docker_api: those of one folder)
 	@$(python) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PART)
 
@@ -37,6 +37,10 @@ test-exercises: .venv/.installed-dev ## apply each exercise's solution to a copy
 
 test-pipeline: .venv/.installed-dev ## kill the steps of phase 3's pipeline and its servers, and let many work at once
 	@$(python) -m pytest -m pipeline
+
+test-loop: .venv/.installed-dev ## land months under a real Airflow, and kill its tasks and its scheduler (10 minutes)
+	@rm -f reports/test-loop.txt
+	@$(python) -m pytest -m loop; code=$$?; cat reports/test-loop.txt; exit $$code
 
 test-docker: .venv/.installed-dev ## build the image and test it on a real Docker engine (4 minutes)
 	@scripts/checkov.sh --framework dockerfile --directory phase1_docker_api

@@ -32,3 +32,5 @@ compile $phase3/requirements-pipeline.txt $phase3/pyproject.toml "${own[@]}" --e
 compile $phase3/spark_server/requirements.txt $phase3/spark_server/pyproject.toml
 # The tools share the environment of all phases.
 compile locks/dev.txt --group dev --constraints $phase3/requirements-pipeline.txt
+# Apart, because Airflow and KServe cannot share an environment.
+compile $phase3/orchestration/requirements.txt $phase3/orchestration/pyproject.toml

@@ -54,16 +54,21 @@ class Process:
 
 @dataclass(frozen=True)
 class Check:
-    """How to ask whether one service of a phase is ready: by a GET that is answered with `status`, or by a port."""
+    """How to ask whether a service is ready: by a GET that is answered with `status` and `text`, or by a port."""
 
     name: str
     url: str | None = None
     port: int | None = None
     status: int = 200
+    text: str = ""
 
     def passes(self) -> bool:
         """Ask it once."""
-        return answers(self.url, self.status) if self.url else self.port is not None and ports.is_busy(self.port)
+        return (
+            answers(self.url, self.status, self.text)
+            if self.url
+            else self.port is not None and ports.is_busy(self.port)
+        )
 
 
 @dataclass(frozen=True)
@@ -335,12 +340,12 @@ def read_plan(folder: Path, table: dict[str, int]) -> Plan:
         raise StackError(f"{file} cannot be used: {error}") from error
 
 
-def answers(url: str, status: int = 200) -> bool:
-    """Say whether a GET is answered with this status; loopback never goes through a proxy."""
+def answers(url: str, status: int = 200, text: str = "") -> bool:
+    """Say whether a GET is answered with this status and a body with this text; loopback goes through no proxy."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(url, timeout=2) as response:
-            return bool(response.status == status)
+            return bool(response.status == status) and text in response.read().decode(errors="replace")
     except urllib.error.HTTPError as error:
         return error.code == status
     except (OSError, ValueError):

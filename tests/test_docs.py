@@ -117,7 +117,9 @@ def test_every_verb_and_option_that_a_page_names_exists() -> None:
     lines = {
         (page, *found)
         for page in PAGES
-        for found in re.findall(r"(?:^|`|bin/)(phase\d) ([a-z]+)\b([^`\n|]*)", page.read_text(), re.MULTILINE)
+        for found in re.findall(
+            r"(?:^|`|bin/)(phase\d) ([a-z]+(?:-[a-z]+)*)\b([^`\n|]*)", page.read_text(), re.MULTILINE
+        )
     }
 
     assert {phase for _, phase, _, _ in lines} == VERBS.keys()

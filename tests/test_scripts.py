@@ -419,6 +419,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         seen.open("a").write("x")
 http.server.HTTPServer(("127.0.0.1", int(os.environ["PHASE1_API_PORT"])), Handler).serve_forever()
 """
+LATE_TEXT = """
+import http.server, os, pathlib
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        seen = pathlib.Path(__file__).with_name("seen")
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(seen.read_bytes() if seen.exists() else b"")
+        seen.open("a").write("x")
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PHASE1_API_PORT"])), Handler).serve_forever()
+"""
 
 
 def test_a_phase_says_what_is_waited_for_and_what_is_shown(course: Course) -> None:
@@ -431,6 +442,16 @@ def test_a_phase_says_what_is_waited_for_and_what_is_shown(course: Course) -> No
     assert course.command.with_name("seen").read_text() == "xxxxx"
     assert f"look at     http://127.0.0.1:{course.port}/\n" in result.stdout
     assert "a price" not in result.stdout
+
+
+def test_a_check_with_a_text_waits_until_the_answer_holds_it(course: Course) -> None:
+    course.runs(LATE_TEXT)
+    (course.root / "phase1_try/stack.toml").write_text(TWO_READY.replace("status = 401", 'text = "xxx"'))
+
+    result = course.stack("up", "phase1_try")
+
+    assert result.returncode == 0, result.stderr
+    assert course.command.with_name("seen").read_text() == "xxxx"
 
 
 def test_the_service_that_does_not_get_ready_is_named(course: Course) -> None:

@@ -33,7 +33,7 @@ DAY = click.DateTime(["%Y-%m-%d"])
 
 
 class Verbs(click.Group):
-    """Commands that end with a message and code 1, not a stack trace, when phase 1 can say what is wrong."""
+    """Commands that end with a message and the error's code, not a stack trace, when we can say what is wrong."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; nothing in it gains from more threads, and numpy reads this when it is loaded."""
@@ -41,7 +41,9 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except CourseError as error:
-            raise click.ClickException(str(error)) from error
+            failure = click.ClickException(str(error))
+            failure.exit_code = error.exit_code
+            raise failure from error
         except ModuleNotFoundError as error:
             raise click.ClickException(f"{error.name} is not installed: an image holds what `serve` needs") from error
 

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 class CourseError(Exception):
-    """The root of all errors of all phases; a command prints its message and ends with a non-zero code."""
+    """The root of all errors of all phases; a command prints its message and ends with the error's code."""
+
+    exit_code: ClassVar[int] = 1
 
 
 class SettingsError(CourseError):

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 from phase1_docker_api.cli import SEATTLE, Verbs
 
+from phase3_mlops_core.delivery.verbs import VERBS as DELIVERY_VERBS
 from phase3_mlops_core.preparation.verbs import VERBS as PREPARATION_VERBS
+from phase3_mlops_core.retraining.next_month import next_month
 from phase3_mlops_core.retraining.verbs import VERBS as RETRAINING_VERBS
 from phase3_mlops_core.service.verbs import VERBS as SERVICE_VERBS
 
@@ -23,7 +25,8 @@ def main() -> None:
 def cli() -> None:
     """From a month of sales to a registered version that was compared with the one in production.
 
-    Exit codes: 0 done, 1 something is wrong and the message says what, 2 the command line itself is wrong.
+    Exit codes: 0 done, 1 something is wrong and the message says what, 2 the command line itself is wrong, 75 a server
+    does not answer or another command works: try again. With --exit-code also 99: there is nothing to go on with.
     """
 
 
@@ -116,5 +119,5 @@ def check(remote: str | None, exercise: int | None, hint: int | None, as_json: b
     raise SystemExit(check_phase_or_exercise(found, EXERCISES, exercise, hint, as_json))
 
 
-for verb in (*PREPARATION_VERBS, *RETRAINING_VERBS, *SERVICE_VERBS):
+for verb in (*PREPARATION_VERBS, *RETRAINING_VERBS, *SERVICE_VERBS, next_month, *DELIVERY_VERBS):
     cli.add_command(verb)

@@ -54,6 +54,19 @@ class PredictorSettings(ServiceSettings):
     fetch_seconds: float = Field(8.0, ge=1, le=300, description="How long the registry may take to give a version.")
 
 
+class AirflowSettings(BaseSettings):
+    """Where Airflow is installed, keeps its state, and listens."""
+
+    model_config = SettingsConfigDict(env_prefix="ORCHESTRATION_", frozen=True)
+
+    home: Path = Field(Path(".run/phase3_mlops_core/airflow"), description="Folder of Airflow's database and logs.")
+    venv: Path = Field(Path(".venv-airflow"), description="Environment that Airflow is installed in.")
+    project: Path = Field(Path("phase3_mlops_core/orchestration"), description="Folder of the DAGs and plugins.")
+    port: int = Field(5202, ge=1, le=65535, description="Port of Airflow's page and API.")
+    paused: bool = Field(False, description="Whether a DAG that is new waits until a hand unpauses it.")
+    start_seconds: float = Field(180.0, ge=1, description="How long the others wait for its API server.")
+
+
 class MlflowServerSettings(BaseSettings):
     """How the MLflow server runs: SQLite and a folder by default, Postgres and object storage by address."""
 

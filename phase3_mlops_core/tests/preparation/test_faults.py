@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from phase1_docker_api.testing import SEATTLE
 from phase1_docker_api.training.reading import read_sales
+from phase3_mlops_core.errors import TRY_AGAIN
 from phase3_mlops_core.landing.zone import cut_months, land_month
 from phase3_mlops_core.sales_table.manifest import read_manifest
 from phase3_mlops_core.sales_table.reading import read_table
@@ -82,7 +83,7 @@ def test_a_spark_killed_in_the_middle_is_told_within_ten_seconds_and_a_repeat_fi
         _, said = process.communicate(timeout=120)
     seconds = time.monotonic() - lost
 
-    assert process.returncode == 1
+    assert process.returncode == TRY_AGAIN
     assert "was lost in the middle" in said and "make phase3-up" in said
     assert seconds < 10
     assert read_manifest(tmp_path) is None

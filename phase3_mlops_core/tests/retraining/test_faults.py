@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from phase1_docker_api.testing import TODAY
+from phase3_mlops_core.errors import TRY_AGAIN
 from phase3_mlops_core.registry import promotions
 from phase3_mlops_core.registry.versions import Registry
 from phase3_mlops_core.settings import PipelineSettings
@@ -60,7 +61,7 @@ def test_of_eight_at_once_one_works_and_seven_say_who(registry: Registry, home: 
     said = [process.communicate(timeout=540) for process in eight]
 
     codes = [process.returncode for process in eight]
-    assert sorted(codes) == [0] + [1] * 7
+    assert sorted(codes) == [0] + [TRY_AGAIN] * 7
     worker = eight[codes.index(0)].pid
     refusals = [err for (_, err), code in zip(said, codes, strict=True) if code]
     assert all(f"process {worker} does `phase3 retrain --month 2012-01` since" in err for err in refusals)
@@ -85,7 +86,7 @@ def test_a_stopped_registry_is_named_within_ten_seconds_and_the_repeat_finishes(
         error = process.stderr.read()
         took = time.monotonic() - stopped
         process.communicate()
-        assert process.returncode == 1, error
+        assert process.returncode == TRY_AGAIN, error
     finally:
         for pid in workers:
             os.kill(pid, signal.SIGCONT)

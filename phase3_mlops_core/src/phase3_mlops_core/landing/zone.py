@@ -21,31 +21,24 @@ from phase1_docker_api.schemas import Sale
 from phase1_docker_api.training.reading import UNREADABLE
 
 from phase3_mlops_core.errors import LandingError
+from phase3_mlops_core.landing.deliveries import LANDING, Delivery, list_deliveries
 
-LANDING = "landing"
+__all__ = [
+    "RAW_COLUMNS",
+    "SCHEMA",
+    "Delivery",
+    "Landed",
+    "cut_month",
+    "cut_months",
+    "land_month",
+    "list_deliveries",
+    "months_of",
+]
+
 # Raw cells are text: a cell that has not its column's type can then be refused alone, with its reason.
 RAW_COLUMNS = (*Sale.model_fields, UNREADABLE)
 SCHEMA = pa.schema([("row", pa.int64()), *((name, pa.string()) for name in RAW_COLUMNS)])
 MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
-FILE = re.compile(r"(?P<month>\d{4}-\d{2})-(?P<number>\d{4})-(?P<digest>[0-9a-f]{12})\.parquet")
-
-
-@dataclass(frozen=True, order=True)
-class Delivery:
-    """One raw file: the `number`-th that came for its month, named after the digest of its content."""
-
-    month: str
-    number: int
-    digest: str
-
-    @property
-    def name(self) -> str:
-        """Its name, by which the manifest knows it."""
-        return f"{self.month}-{self.number:04d}-{self.digest}"
-
-    def path(self, home: Path) -> Path:
-        """Say where it lies."""
-        return home / LANDING / self.month / f"{self.name}.parquet"
 
 
 @dataclass(frozen=True)
@@ -55,16 +48,6 @@ class Landed:
     delivery: Delivery
     rows: int
     is_new: bool
-
-
-def list_deliveries(home: Path) -> dict[str, list[Delivery]]:
-    """List what has landed, by month, the oldest delivery first."""
-    found: dict[str, list[Delivery]] = {}
-    for path in sorted((home / LANDING).glob("*/*.parquet")):
-        if match := FILE.fullmatch(path.name):
-            delivery = Delivery(match["month"], int(match["number"]), match["digest"])
-            found.setdefault(delivery.month, []).append(delivery)
-    return {month: sorted(found[month]) for month in sorted(found)}
 
 
 def cut_month(sales: pd.DataFrame, month: str) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from pathlib import Path
 from phase1_docker_api.schemas import Sale
 from pyspark.sql import SparkSession
 
-from phase3_mlops_core.errors import PreparationError
+from phase3_mlops_core.errors import BusyPreparationError, PreparationError
 from phase3_mlops_core.landing.zone import Delivery, list_deliveries
 from phase3_mlops_core.preparation import tables
 from phase3_mlops_core.preparation.changes import changed_days, files_with_ids_of, months_after, months_before
@@ -142,5 +142,5 @@ def _one_at_a_time(home: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise PreparationError(f"another preparation of {home} runs: wait until it has ended") from error
+            raise BusyPreparationError(f"another preparation of {home} runs: wait until it has ended") from error
         yield

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from phase3_mlops_core.errors import RegistryError
+from phase3_mlops_core.errors import RegistryError, UnreachableRegistryError
 from phase3_mlops_core.registry.password import generated_password
 from phase3_mlops_core.registry.server import QUIET
 from phase3_mlops_core.settings import PipelineSettings
@@ -72,17 +72,18 @@ def speaking(settings: PipelineSettings) -> Iterator[None]:
     try:
         yield
     except (MlflowException, requests.RequestException) as error:
-        raise RegistryError(_advice(error, settings)) from error
+        raise _explained(error, settings) from error
 
 
-def _advice(error: Exception, settings: PipelineSettings) -> str:
+def _explained(error: Exception, settings: PipelineSettings) -> RegistryError:
     said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    server = f"MLflow at {settings.mlflow_url}"
     if "401" in said:
-        return f"MLflow at {settings.mlflow_url} does not let {settings.mlflow_user} in: set PIPELINE_MLFLOW_PASSWORD"
+        return RegistryError(f"{server} does not let {settings.mlflow_user} in: set PIPELINE_MLFLOW_PASSWORD")
     unreached = ("timed out", "Connection", "Max retries", "connection", "RemoteDisconnected")
     if any(word in said for word in unreached):
-        return (
-            f"MLflow at {settings.mlflow_url} did not answer within {settings.mlflow_seconds} s: start it with "
+        return UnreachableRegistryError(
+            f"{server} did not answer within {settings.mlflow_seconds} s: start it with "
             "`make phase3-up`, then repeat the command; what was finished stays finished"
         )
-    return f"MLflow at {settings.mlflow_url} refused: {said[:300]}"
+    return RegistryError(f"{server} refused: {said[:300]}")

@@ -9,38 +9,23 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stderr
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phase3_mlops_core.errors import RegistryError
 from phase3_mlops_core.registry.connection import connect, speaking
 from phase3_mlops_core.registry.package import CODE, EXAMPLE, REQUIREMENTS, digest_of, signature, verify
+from phase3_mlops_core.registry.version import Version
 from phase3_mlops_core.settings import PipelineSettings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+__all__ = ["CHALLENGER", "CHAMPION", "SCORED", "SERVED", "STAGING", "Registry", "Version"]
+
 CHALLENGER, STAGING, CHAMPION = "challenger", "staging", "champion"
 # The folder that serves, and the one that the gate scores: the same plan, fitted without the newest month.
 SERVED, SCORED = "model", "scored"
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version in the registry: its number, the model version it holds, and its story in tags."""
-
-    number: int
-    run_id: str
-    tags: Mapping[str, str]
-
-    @property
-    def model_version(self) -> str:
-        """What the service calls it, such as `trees-2012-02-1a2b3c4d`."""
-        return self.tags["model_version"]
-
-    def __str__(self) -> str:
-        return f"version {self.number} ({self.model_version})"
 
 
 class Registry:
@@ -112,6 +97,12 @@ class Registry:
         """The newest value of each metric of a run."""
         with speaking(self.settings):
             return dict(self.client.get_run(run_id).data.metrics)
+
+    def run_page(self, version: Version) -> str:
+        """Address of the version's run in MLflow's page."""
+        with speaking(self.settings):
+            experiment = self.client.get_run(version.run_id).info.experiment_id
+        return f"{self.settings.mlflow_url}/#/experiments/{experiment}/runs/{version.run_id}"
 
     def register(self, served: Path, scored: Path, tags: Mapping[str, str], story: str, run_id: str) -> Version:
         """Register the artifact folders under `run_id`; a model that is there already gets no second version.

@@ -8,14 +8,19 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from phase1_docker_api.errors import CourseError
+
+from phase3_mlops_core.errors import TRY_AGAIN
 
 FILE = "pipeline.lock"
 
 
 class BusyError(CourseError):
     """Another process holds the pipeline's lock."""
+
+    exit_code: ClassVar[int] = TRY_AGAIN
 
 
 @contextmanager

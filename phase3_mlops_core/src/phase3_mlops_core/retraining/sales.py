@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from phase1_docker_api.training.sales import load_clean_sales
 
-from phase3_mlops_core.errors import PreparationError
+from phase3_mlops_core.errors import PreparationError, QuarantinedError
 from phase3_mlops_core.sales_table.content import SCHEMA, content_digest
 from phase3_mlops_core.sales_table.manifest import read_manifest, table_folder
 from phase3_mlops_core.sales_table.reading import read_table
@@ -28,6 +28,7 @@ def known_sales(home: Path, month: pd.Period, file: Path | None = None) -> Known
     """Read the sales up to the end of `month` from the sales table, or from a raw file, which is cleaned first.
 
     Raises:
+        QuarantinedError: the month was quarantined whole.
         PreparationError: there is no table yet, or it does not hold the month, with the reason.
         SalesFileError: the file cannot be used.
 
@@ -39,14 +40,14 @@ def known_sales(home: Path, month: pd.Period, file: Path | None = None) -> Known
         return KnownSales(clean, content_digest([rows]), str(file))
     table = read_table(home, until)
     if not (table.frame["sale_date"] >= month.start_time).any():
-        raise PreparationError(_why_missing(home, str(month)))
+        raise _missing(home, str(month))
     return KnownSales(table.frame, table.digest, str(table_folder(home)))
 
 
-def _why_missing(home: Path, month: str) -> str:
+def _missing(home: Path, month: str) -> PreparationError:
     manifest = read_manifest(home)
     deliveries = manifest.deliveries.items() if manifest else ()
     for name, record in deliveries:
         if name.startswith(month) and record.held:
-            return f"{month} is quarantined, so nothing is trained on it: {record.held}"
-    return f"the sales table has no sales of {month}: make land MONTH={month}, then phase3 prepare"
+            return QuarantinedError(f"{month} is quarantined, so nothing is trained on it: {record.held}")
+    return PreparationError(f"the sales table has no sales of {month}: make land MONTH={month}, then phase3 prepare")

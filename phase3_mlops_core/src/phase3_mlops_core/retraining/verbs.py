@@ -9,19 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from phase3_mlops_core.errors import QuarantinedError
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from phase3_mlops_core.gate.judge import Judgement
-    from phase3_mlops_core.registry.versions import Registry
+    from phase3_mlops_core.registry.versions import Registry, Version
     from phase3_mlops_core.retraining.steps import Done
     from phase3_mlops_core.settings import PipelineSettings
 
 REPORTS = Path("reports/phase3")
+# What a scheduler takes as skipped; it is no error.
+NOTHING_TO_DO = 99
 MONTH = click.DateTime(["%Y-%m"])
 month_option = click.option("--month", type=MONTH, required=True, help="Newest month of sales, such as 2012-02.")
 version_option = click.option("--version", "number", type=click.IntRange(1), help="Number of a version.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+exit_code_option = click.option(
+    "--exit-code", is_flag=True, help=f"End with {NOTHING_TO_DO} where there is nothing to go on with: for schedulers."
+)
 search_option = click.option("--search", is_flag=True, help="Try a grid of parameters too, not the two families alone.")
 seed_option = click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap's draws.")
 out_option = click.option(
@@ -43,8 +50,9 @@ sales_option = click.option(
 @month_option
 @search_option
 @sales_option
+@exit_code_option
 @json_option
-def train(month: dt.datetime, search: bool, file: Path | None, as_json: bool) -> None:
+def train(month: dt.datetime, search: bool, file: Path | None, exit_code: bool, as_json: bool) -> None:
     """Train on the sales up to a month, register the version, and name it challenger.
 
     Both families are tried on the three months before; the better one is fitted twice: without the newest month,
@@ -56,8 +64,19 @@ def train(month: dt.datetime, search: bool, file: Path | None, as_json: bool) ->
       phase3 train --month 2012-02 --search
     """
     settings, registry = _opened(f"train --month {_name(month)}")
-    done = _train(settings, registry, _period(month), search, file)
-    _print(_version_entry(done), as_json, f"{_again(done)}{done.version} is the challenger.\nNext: phase3 evaluate")
+    try:
+        done = _train(settings, registry, _period(month), search, file)
+    except QuarantinedError as error:
+        if not exit_code:
+            raise
+        _say(str(error))
+        click.get_current_context().exit(NOTHING_TO_DO)
+    if "promoted_as_of" in done.version.tags:
+        _print(_version_entry(registry, done), as_json, _promoted_before(done))
+        nothing_to_do(exit_code)
+        return
+    text = f"{_again(done)}{done.version} is the challenger.\nNext: phase3 evaluate"
+    _print(_version_entry(registry, done), as_json, text)
 
 
 @click.command()
@@ -65,17 +84,20 @@ def train(month: dt.datetime, search: bool, file: Path | None, as_json: bool) ->
 @sales_option
 @seed_option
 @out_option
+@exit_code_option
 @json_option
-def evaluate(number: int | None, file: Path | None, seed: int, out: Path, as_json: bool) -> None:
+def evaluate(number: int | None, file: Path | None, seed: int, out: Path, exit_code: bool, as_json: bool) -> None:
     """Compare the challenger with the champion on its newest month, which neither has seen.
 
     Writes a report (gate.html, gate.png, gate.json) and logs it to the version's run. A version that keeps every
-    bound of gate.toml gets the alias staging. Ends with 0 when the comparison was made, whatever it says. Safe to
-    repeat: the same seed gives the same answer.
+    bound of gate.toml gets the alias staging. Ends with 0 when the comparison was made, whatever it says; with
+    --exit-code a no ends with 99. Safe to repeat: the same seed gives the same answer.
     """
     settings, registry = _opened("evaluate")
-    found = _evaluate(settings, registry, number, file, seed, out)
-    _show_judgement(found, as_json)
+    version, found = _evaluate(settings, registry, number, file, seed, out)
+    _show_judgement(registry, version, found, as_json)
+    if not found.passed:
+        nothing_to_do(exit_code)
 
 
 @click.command()
@@ -91,7 +113,8 @@ def promote(number: int | None, as_of: dt.datetime | None, why: str | None, as_j
     """
     _, registry = _opened("promote")
     done = _promote(registry, number, _name(as_of) if as_of else None, why)
-    _print(_version_entry(done), as_json, f"{_again(done)}{done.version} is the champion.\nNext: phase3 history")
+    text = f"{_again(done)}{done.version} is the champion.\nNext: phase3 history"
+    _print(_version_entry(registry, done), as_json, text)
 
 
 @click.command()
@@ -115,17 +138,14 @@ def retrain(
         _prepare(settings)
     trained = _train(settings, registry, _period(month), search, file)
     if "promoted_as_of" in trained.version.tags:
-        text = (
-            f"Nothing to do: {trained.version} was promoted on the sales of {trained.version.tags['promoted_as_of']}."
-        )
-        _print(_version_entry(trained), as_json, text)
+        _print(_version_entry(registry, trained), as_json, _promoted_before(trained))
         return
-    found = _evaluate(settings, registry, trained.version.number, file, seed, out)
+    version, found = _evaluate(settings, registry, trained.version.number, file, seed, out)
     if not as_json or not found.passed:
-        _show_judgement(found, as_json)
+        _show_judgement(registry, version, found, as_json)
     if found.passed:
         done = _promote(registry, trained.version.number, None, None)
-        _print(_version_entry(done) | {"why": found.why}, as_json, f"\n{done.version} is the champion.")
+        _print(_version_entry(registry, done) | {"why": found.why}, as_json, f"\n{done.version} is the champion.")
 
 
 @click.command()
@@ -210,7 +230,7 @@ def _train(settings: PipelineSettings, registry: Registry, month: pd.Period, sea
 
 def _evaluate(
     settings: PipelineSettings, registry: Registry, number: int | None, file: Path | None, seed: int, out: Path
-) -> Judgement:
+) -> tuple[Version, Judgement]:
     import pandas as pd
 
     from phase3_mlops_core.errors import GateError
@@ -222,7 +242,7 @@ def _evaluate(
     if version is None:
         raise GateError("there is no challenger: `phase3 train` makes one")
     known = known_sales(settings.home, pd.Period(version.tags["month"], "M"), file)
-    return steps.evaluate(registry, known, version, out / f"gate-{version.model_version}", _say, seed)
+    return version, steps.evaluate(registry, known, version, out / _report_name(version), _say, seed)
 
 
 def _promote(registry: Registry, number: int | None, as_of: str | None, why: str | None) -> Done:
@@ -231,15 +251,31 @@ def _promote(registry: Registry, number: int | None, as_of: str | None, why: str
     return steps.promote(registry, registry.numbered(number) if number else None, as_of, why, _say)
 
 
-def _show_judgement(found: Judgement, as_json: bool) -> None:
+def _show_judgement(registry: Registry, version: Version, found: Judgement, as_json: bool) -> None:
     from phase3_mlops_core.gate.report import figures, table
 
     next_step = "\nNext: phase3 promote" if found.passed else "\nThe champion stays."
-    _print(figures(found), as_json, f"{table(found)}{next_step}")
+    page = f"{registry.run_page(version)}/artifacts/{_report_name(version)}/gate.html"
+    _print(figures(found) | {"report_page": page}, as_json, f"{table(found)}{next_step}")
 
 
-def _version_entry(done: Done) -> dict[str, Any]:
-    return {"version": done.version.number, "repeated": done.repeated, **done.version.tags}
+def _report_name(version: Version) -> str:
+    return f"gate-{version.model_version}"
+
+
+def _promoted_before(done: Done) -> str:
+    return f"Nothing to do: {done.version} was promoted on the sales of {done.version.tags['promoted_as_of']}."
+
+
+def nothing_to_do(exit_code: bool) -> None:
+    """End the command with the code that says so, if that was asked for."""
+    if exit_code:
+        click.get_current_context().exit(NOTHING_TO_DO)
+
+
+def _version_entry(registry: Registry, done: Done) -> dict[str, Any]:
+    version, page = done.version, registry.run_page(done.version)
+    return {"version": version.number, "repeated": done.repeated, "run_page": page, **version.tags}
 
 
 def _again(done: Done) -> str:
