@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from phase1_docker_api.cli import SEATTLE
+from phase1_docker_api.model.artifact import write_artifact
 from phase1_docker_api.model.house_model import HouseModel
 from phase1_docker_api.training.sales import load_clean_sales
 from phase1_docker_api.training.train import train
 from phase3_mlops_core.gate.judge import Candidate, Judgement, judge
 from phase3_mlops_core.gate.report import MEANINGS, table
 from phase3_mlops_core.gate.thresholds import FIGURES, read_thresholds
-from phase3_mlops_core.registry.package import write_artifact
 from phase3_mlops_core.training.plan import MonthlyPlan
 
 MONTH = pd.Period("2012-06", "M")

@@ -18,13 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from phase1_docker_api.model.artifact import load_model
+from phase1_docker_api.model.artifact import load_model, write_artifact
 from phase1_docker_api.service.launch import free_port
 from phase3_mlops_core.course.check import rows_add_up, table_is_whole
 from phase3_mlops_core.course.check_registry import log_agrees, runs_our_code, stock_tools_agree, strangers_are_refused
 from phase3_mlops_core.landing.zone import land_month
 from phase3_mlops_core.registry import promotions
-from phase3_mlops_core.registry.package import CODE, write_artifact
+from phase3_mlops_core.registry.package import CODE
 from phase3_mlops_core.registry.runs import open_run
 from phase3_mlops_core.registry.versions import CHAMPION, Registry
 from phase3_mlops_core.retraining.recording import version_tags
