@@ -17,6 +17,7 @@ import phase2_k8s_cicd.cli
 import phase2_k8s_cicd.service.app
 import phase2_k8s_cicd.settings
 import phase3_mlops_core.cli
+import phase3_mlops_core.service.app
 import pytest
 import yaml
 from fastapi import FastAPI
@@ -197,8 +198,10 @@ def test_the_metrics_of_the_table_are_those_of_the_service(metrics: str) -> None
     )
 
 
-def test_every_series_that_a_page_asks_prometheus_for_exists(metrics: str) -> None:
-    series = {sample.name for family in text_string_to_metric_families(metrics) for sample in family.samples}
+def test_every_series_that_a_page_asks_prometheus_for_exists(metrics: str, linear_model: HouseModel) -> None:
+    with TestClient(phase3_mlops_core.service.app.create_app(model=linear_model)) as client:
+        told = [metrics, client.get("/metrics").text]
+    series = {each.name for text in told for family in text_string_to_metric_families(text) for each in family.samples}
     histograms = {name.removesuffix("_bucket") for name in series}
 
     named = every(r"\b(house_[a-z_]+)\b(?!\.py)")

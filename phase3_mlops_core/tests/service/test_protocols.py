@@ -202,4 +202,4 @@ def test_what_phases_1_and_2_serve_is_served_too(client: httpx.Client) -> None:
     assert client.get("/").status_code == client.get("/readyz").status_code == 200
     metrics = client.get("/metrics").text
     assert 'house_model_source_info{source="folder",wanted_number=""} 1.0' in metrics
-    assert 'path="/v1/models/house-price:predict"' in metrics
+    assert 'path="/v1/models/{model_name}:predict"' in metrics

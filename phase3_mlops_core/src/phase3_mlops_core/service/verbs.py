@@ -23,7 +23,6 @@ def serve(**options: Any) -> None:
     from phase1_docker_api.service.logs import configure_logging, get_logger
     from phase1_docker_api.service.server import run
     from phase1_docker_api.settings import load_settings
-    from prometheus_client import Info
 
     from phase3_mlops_core.service.app import create_app
     from phase3_mlops_core.service.source import model_to_serve
@@ -32,12 +31,8 @@ def serve(**options: Any) -> None:
     settings = load_settings(PredictorSettings, **{name: value for name, value in options.items() if value is not None})
     configure_logging(settings.log_level)
     served = model_to_serve(settings)
-    app = create_app(settings, served.model, headers={"x-model-source": served.source})
-    Info("house_model_source", "Where the served model came from.", registry=app.state.metrics).info(
-        {"source": served.source, "wanted_number": str(settings.model_number or "")}
-    )
     get_logger().info("model_loaded", model_version=served.model.card.model_version, source=served.source)
-    run(app, settings)
+    run(create_app(settings, served.model, source=served.source), settings)
 
 
 @click.command(hidden=True)
