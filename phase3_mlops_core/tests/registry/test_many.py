@@ -56,11 +56,11 @@ def test_many_processes_lose_no_version_and_make_none_twice(
         "PIPELINE_EXPERIMENT": settings.experiment,
         "PIPELINE_MODEL_NAME": settings.model_name,
     }
-    folders = [str(tmp_path / "model"), str(tmp_path / "scored")]
+    program = tmp_path / "register.py"  # pyspark's client, which MLflow imports, ends a program that is no file
+    program.write_text(REGISTER)
+    command = [sys.executable, str(program), str(tmp_path / "model"), str(tmp_path / "scored")]
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", REGISTER, *folders, str(EACH * (number // 2)), str(EACH)], env=os.environ | given
-        )
+        subprocess.Popen([*command, str(EACH * (number // 2)), str(EACH)], env=os.environ | given)
         for number in range(PROCESSES)
     ]
 
