@@ -42,7 +42,7 @@ class Verbs(click.Group):
             return super().invoke(ctx)
         except CourseError as error:
             failure = click.ClickException(str(error))
-            failure.exit_code = error.exit_code
+            failure.exit_code = error.exit_code  # type: ignore[misc]  # click reads it from the instance
             raise failure from error
         except ModuleNotFoundError as error:
             raise click.ClickException(f"{error.name} is not installed: an image holds what `serve` needs") from error
