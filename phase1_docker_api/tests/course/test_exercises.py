@@ -10,6 +10,7 @@ from pathlib import Path
 
 import exercise_patch
 import pytest
+from exercise_trial import shown_once_solved
 from phase1_docker_api.course.exercises import EXERCISES, LANGUAGES, Exercise, Exercises
 from phase1_docker_api.service.launch import free_port, running_service
 
@@ -116,18 +117,7 @@ def test_a_solution_turns_its_check_green_and_breaks_no_default_test(
         assert (done.returncode == 0) == done.stdout.startswith("✓"), done.stdout + done.stderr
         return done.stdout
 
-    before = shown()
-    if before.startswith("✓") and "CI" not in os.environ:
-        pytest.skip("you have solved it here")
-    assert before.startswith("✗")
-    assert "your code raised" not in before
-    problem = exercise_patch.apply(tmp_path, FOUND[number].folder / "solution.patch")
-    if problem and "CI" not in os.environ:
-        pytest.skip(f"the solution does not apply to your code: {problem}")
-    assert not problem
-    exercise_patch.commit(tmp_path, "solved")
-
-    after = shown()
+    after = shown_once_solved(tmp_path, FOUND[number].folder / "solution.patch", shown)
     pytest_command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *DEFAULT_TESTS[number]]
     default = subprocess.run(pytest_command, cwd=tmp_path, env=code, capture_output=True, text=True)
 

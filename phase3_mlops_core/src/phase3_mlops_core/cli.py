@@ -10,6 +10,7 @@ from phase1_docker_api.cli import SEATTLE, Verbs
 
 from phase3_mlops_core.delivery.verbs import VERBS as DELIVERY_VERBS
 from phase3_mlops_core.preparation.verbs import VERBS as PREPARATION_VERBS
+from phase3_mlops_core.registry.verbs import VERBS as REGISTRY_VERBS
 from phase3_mlops_core.retraining.next_month import next_month
 from phase3_mlops_core.retraining.verbs import VERBS as RETRAINING_VERBS
 from phase3_mlops_core.service.verbs import VERBS as SERVICE_VERBS
@@ -109,15 +110,14 @@ def check(remote: str | None, exercise: int | None, hint: int | None, as_json: b
     number.
     """
     from phase1_docker_api.course.check_verb import check_phase_or_exercise
-    from phase1_docker_api.settings import load_settings
 
     from phase3_mlops_core.course.check import check_pipeline
     from phase3_mlops_core.course.exercises import EXERCISES
-    from phase3_mlops_core.settings import PipelineSettings
+    from phase3_mlops_core.settings import pipeline_settings
 
-    found = check_pipeline(load_settings(PipelineSettings), remote)
+    found = check_pipeline(pipeline_settings(), remote)
     raise SystemExit(check_phase_or_exercise(found, EXERCISES, exercise, hint, as_json))
 
 
-for verb in (*PREPARATION_VERBS, *RETRAINING_VERBS, *SERVICE_VERBS, next_month, *DELIVERY_VERBS):
+for verb in (*PREPARATION_VERBS, *RETRAINING_VERBS, *SERVICE_VERBS, *REGISTRY_VERBS, next_month, *DELIVERY_VERBS):
     cli.add_command(verb)

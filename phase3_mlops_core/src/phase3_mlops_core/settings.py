@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from phase1_docker_api.settings import load_settings
 from phase2_k8s_cicd.settings import Settings as ServiceSettings
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -39,6 +40,16 @@ class PipelineSettings(BaseSettings):
     model_name: str = Field("house-price", min_length=1, description="Name of the registered model in MLflow.")
     estimator: str = Field("trees", pattern="^(trees|linear)$", description="What a monthly training fits.")
     window_months: int = Field(6, ge=0, le=120, description="How many months it learns from; 0 is all there are.")
+
+
+def pipeline_settings() -> PipelineSettings:
+    """Read the pipeline's settings from the environment.
+
+    Raises:
+        SettingsError: names each variable with a wrong value.
+
+    """
+    return load_settings(PipelineSettings)
 
 
 class PredictorSettings(ServiceSettings):

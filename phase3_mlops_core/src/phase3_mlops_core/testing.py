@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import os
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,12 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from phase1_docker_api.service.launch import free_port
+from pydantic import SecretStr
 
-from phase3_mlops_core.errors import RegistryError
 from phase3_mlops_core.sales_table.content import SCHEMA, content_digest
 from phase3_mlops_core.sales_table.manifest import Manifest, Month, Part, table_folder, write_manifest
 from phase3_mlops_core.settings import PipelineSettings
-from phase3_mlops_core.testing_servers import shared_server, stop
+from phase3_mlops_core.testing_servers import shared_server, start_server, stop
 
 
 def write_sales_table(home: Path, clean: pd.DataFrame, as_of: dt.date) -> Manifest:
@@ -62,6 +60,13 @@ class MlflowServer:
         return PipelineSettings(**{**ours, "experiment": name, "model_name": name, **given})
 
 
+def environment_of(settings: PipelineSettings) -> dict[str, str]:
+    """Give the variables from which another process reads these settings."""
+    given = {name: getattr(settings, name) for name in PipelineSettings.model_fields}
+    plain = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in given.items()}
+    return {f"PIPELINE_{name.upper()}": str(value) for name, value in plain.items() if value is not None}
+
+
 @pytest.fixture(scope="session")
 def mlflow_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     """One MLflow server for the whole test run, whatever the number of its workers."""
@@ -74,7 +79,7 @@ def running_mlflow(folder: Path) -> Iterator[MlflowServer]:
     """Run an MLflow server on a free port of this computer, as `make phase3-up` does.
 
     Raises:
-        RegistryError: it did not start.
+        ServiceError: it did not start.
 
     """
     process, port = _start(folder)
@@ -91,27 +96,16 @@ def _described(process: psutil.Process, port: int, folder: Path) -> MlflowServer
     return MlflowServer(f"http://127.0.0.1:{port}", process, password, folder / "store")
 
 
-def _start(folder: Path, seconds: float = 300) -> tuple[subprocess.Popen[bytes], int]:
+def _start(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     port = free_port()
     given = {"PIPELINE_MLFLOW_STORE": str(folder / "store"), "PIPELINE_HOME": str(folder)}
     command = [sys.executable, "-m", "phase3_mlops_core", "mlflow-server", "--port", str(port)]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, env=os.environ | given, stdout=log, stderr=log)  # noqa: S603
-    try:
-        _wait(f"http://127.0.0.1:{port}", process, time.monotonic() + seconds, folder / "log")
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    return process, port
+    return start_server(command, folder / "log", lambda: _asks_for_a_login(port), **given), port
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], deadline: float, log: Path) -> None:
+def _asks_for_a_login(port: int) -> bool:
     """An answer to /health comes before it can open its database, which is not what tests want to wait for."""
-    while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(httpx.TransportError):
-            answer = httpx.get(f"{url}/api/2.0/mlflow/experiments/search?max_results=1", trust_env=False, timeout=120)
-            if answer.status_code == httpx.codes.UNAUTHORIZED:
-                return
-        time.sleep(0.2)
-    raise RegistryError(f"the MLflow server did not start:\n{log.read_text()}")
+    search = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/search?max_results=1"
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(search, trust_env=False, timeout=120).status_code == httpx.codes.UNAUTHORIZED
+    return False

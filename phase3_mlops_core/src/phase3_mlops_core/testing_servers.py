@@ -7,15 +7,16 @@ import fcntl
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
+from phase1_docker_api.errors import ServiceError
 from pydantic import BaseModel
 
-STOP_SECONDS = 30
+START_SECONDS, STOP_SECONDS = 300, 30
 # Held to the end of the process: a server outlives the worker that started it if another one still needs it.
 _STARTED: list[subprocess.Popen[bytes]] = []
 
@@ -62,6 +63,30 @@ def shared_server(
                 states.clear()
         for process in _STARTED:
             process.poll()  # of one that has ended Python would say at its own end that it still runs
+
+
+def start_server(
+    command: Sequence[str], log: Path, is_ready: Callable[[], bool], **environment: str
+) -> subprocess.Popen[bytes]:
+    """Start a server that writes into `log`, and return once it is ready.
+
+    Raises:
+        ServiceError: it ended before, or was not ready in time; its log is in the message.
+
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=os.environ | environment, stdout=output, stderr=output)  # noqa: S603
+    deadline = time.monotonic() + START_SECONDS
+    try:
+        while not is_ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise ServiceError(f"{command[0]} did not start:\n{log.read_text()}")
+            time.sleep(0.2)
+    except BaseException:  # Ctrl-C too: no server stays behind
+        process.kill()
+        process.wait()
+        raise
+    return process
 
 
 def stop(process: psutil.Process) -> None:

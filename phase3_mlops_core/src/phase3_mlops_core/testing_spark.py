@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,7 @@ import psutil
 import pytest
 from phase1_docker_api.service.launch import free_port
 
-from phase3_mlops_core.errors import SparkError
-from phase3_mlops_core.testing_servers import shared_server
+from phase3_mlops_core.testing_servers import shared_server, start_server
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,7 +38,7 @@ def running_spark(folder: Path) -> Iterator[SparkServer]:
     """Run a Spark Connect server on a free port of this computer, as `make phase3-up` does.
 
     Raises:
-        SparkError: it did not start.
+        ServiceError: it did not start.
 
     """
     process, port = _start(folder)
@@ -52,32 +49,21 @@ def running_spark(folder: Path) -> Iterator[SparkServer]:
             process.kill()
 
 
-def _start(folder: Path, seconds: float = 300) -> tuple[subprocess.Popen[bytes], int]:
+def _start(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     port = free_port()
     # A learner's shell may name another server: this one starts all the same.
-    environment = os.environ | {"SPARK_REMOTE": "sc://127.0.0.1:1"}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([SERVE, str(port), folder / "spark"], stdout=log, stderr=log, env=environment)  # noqa: S603
-    try:
-        _wait(port, process, time.monotonic() + seconds, folder / "log")
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    return process, port
+    elsewhere = {"SPARK_REMOTE": "sc://127.0.0.1:1"}
+    command = [str(SERVE), str(port), str(folder / "spark")]
+    return start_server(command, folder / "log", lambda: _listens(port), **elsewhere), port
 
 
 def _address(port: int) -> str:
     return f"sc://127.0.0.1:{port}"
 
 
-def _wait(port: int, process: subprocess.Popen[bytes], deadline: float, log: Path) -> None:
-    while process.poll() is None and time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.2)
-    raise SparkError(f"the Spark server did not start:\n{log.read_text()}")
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="session")

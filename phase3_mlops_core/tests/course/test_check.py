@@ -31,7 +31,7 @@ from phase3_mlops_core.retraining.recording import version_tags
 from phase3_mlops_core.retraining.sales import KnownSales
 from phase3_mlops_core.sales_table.manifest import Manifest, table_folder, write_manifest
 from phase3_mlops_core.settings import PipelineSettings
-from phase3_mlops_core.testing import write_sales_table
+from phase3_mlops_core.testing import environment_of, write_sales_table
 from phase3_mlops_core.testing_spark import SparkServer
 from phase3_mlops_core.training.monthly import Trained
 
@@ -75,15 +75,7 @@ def test_a_sound_pipeline_holds_in_each_line(
 ) -> None:
     settings = champion.settings
     with_table(settings.home, seattle_sales)
-    assert settings.mlflow_password
-    given = {
-        "PIPELINE_HOME": str(settings.home),
-        "PIPELINE_MLFLOW_URL": settings.mlflow_url,
-        "PIPELINE_MLFLOW_PASSWORD": settings.mlflow_password.get_secret_value(),
-        "PIPELINE_MLFLOW_SECONDS": "120",
-        "PIPELINE_EXPERIMENT": settings.experiment,
-        "PIPELINE_MODEL_NAME": settings.model_name,
-    }
+    given = environment_of(settings)
     before = sorted(settings.home.rglob("*"))
 
     code, findings = checked(given, spark_server.remote)

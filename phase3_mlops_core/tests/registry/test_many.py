@@ -21,6 +21,7 @@ from phase1_docker_api.training.sales import records_of
 from phase3_mlops_core.registry.connection import client_environment
 from phase3_mlops_core.registry.runs import open_run
 from phase3_mlops_core.registry.versions import Registry
+from phase3_mlops_core.testing import environment_of
 from phase3_mlops_core.training.monthly import Trained
 
 pytestmark = pytest.mark.pipeline
@@ -47,15 +48,7 @@ def test_many_processes_lose_no_version_and_make_none_twice(
 ) -> None:
     for model, name in ((february.refit, "model"), (february.scored, "scored")):
         write_artifact(model, tmp_path / name)
-    settings = registry.settings
-    given = client_environment(settings) | {
-        "PIPELINE_HOME": str(settings.home),
-        "PIPELINE_MLFLOW_URL": settings.mlflow_url,
-        "PIPELINE_MLFLOW_PASSWORD": client_environment(settings)["MLFLOW_TRACKING_PASSWORD"],
-        "PIPELINE_MLFLOW_SECONDS": "300",
-        "PIPELINE_EXPERIMENT": settings.experiment,
-        "PIPELINE_MODEL_NAME": settings.model_name,
-    }
+    given = environment_of(registry.settings) | {"PIPELINE_MLFLOW_SECONDS": "300"}
     program = tmp_path / "register.py"  # pyspark's client, which MLflow imports, ends a program that is no file
     program.write_text(REGISTER)
     command = [sys.executable, str(program), str(tmp_path / "model"), str(tmp_path / "scored")]

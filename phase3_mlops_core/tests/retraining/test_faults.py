@@ -16,7 +16,7 @@ from phase3_mlops_core.errors import TRY_AGAIN
 from phase3_mlops_core.registry import promotions
 from phase3_mlops_core.registry.versions import Registry
 from phase3_mlops_core.settings import PipelineSettings
-from phase3_mlops_core.testing import MlflowServer, write_sales_table
+from phase3_mlops_core.testing import MlflowServer, environment_of, write_sales_table
 
 pytestmark = pytest.mark.pipeline
 
@@ -28,19 +28,9 @@ def home(registry: Registry, seattle_sales: pd.DataFrame) -> Path:
 
 
 def started(registry: Registry, *words: str, **given: str) -> subprocess.Popen[str]:
-    settings = registry.settings
-    assert settings.mlflow_password
-    ours = {
-        "PIPELINE_HOME": str(settings.home),
-        "PIPELINE_MLFLOW_URL": settings.mlflow_url,
-        "PIPELINE_MLFLOW_PASSWORD": settings.mlflow_password.get_secret_value(),
-        "PIPELINE_MLFLOW_SECONDS": "120",
-        "PIPELINE_EXPERIMENT": settings.experiment,
-        "PIPELINE_MODEL_NAME": settings.model_name,
-    }
     return subprocess.Popen(
         [sys.executable, "-m", "phase3_mlops_core", *words],
-        env=os.environ | ours | given,
+        env=os.environ | environment_of(registry.settings) | given,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -16,7 +16,7 @@ from phase3_mlops_core.registry.versions import Registry
 from phase3_mlops_core.retraining import steps
 from phase3_mlops_core.retraining.sales import known_sales
 from phase3_mlops_core.sales_table.manifest import DeliveryRecord, read_manifest, write_manifest
-from phase3_mlops_core.testing import write_sales_table
+from phase3_mlops_core.testing import environment_of, write_sales_table
 from phase3_mlops_core.training.plan import MonthlyPlan
 
 SMALL = MonthlyPlan("trees", 6, parameters={"log_price__n_estimators": 15, "log_price__learning_rate": 0.3})
@@ -29,10 +29,8 @@ def home(registry: Registry, seattle_sales: pd.DataFrame, monkeypatch: pytest.Mo
     for month in MONTHS:
         land_month(settings.home, month, pd.DataFrame({"sale_date": [f"{month}-03"]}))
     write_sales_table(settings.home, seattle_sales[seattle_sales["sale_date"] < "2012-03"], dt.date(2012, 2, 29))
-    assert settings.mlflow_password
-    monkeypatch.setenv("PIPELINE_MLFLOW_PASSWORD", settings.mlflow_password.get_secret_value())
-    for name in ("home", "mlflow_url", "experiment", "model_name", "mlflow_seconds"):
-        monkeypatch.setenv(f"PIPELINE_{name.upper()}", str(getattr(settings, name)))
+    for name, value in environment_of(settings).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     return settings.home
 

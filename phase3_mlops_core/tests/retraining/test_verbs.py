@@ -11,9 +11,8 @@ import pytest
 from click.testing import CliRunner
 from phase1_docker_api.testing import TODAY
 from phase3_mlops_core.cli import cli
-from phase3_mlops_core.registry.connection import client_environment
 from phase3_mlops_core.registry.versions import Registry
-from phase3_mlops_core.testing import write_sales_table
+from phase3_mlops_core.testing import environment_of, write_sales_table
 
 pytestmark = pytest.mark.usefixtures("few_trees")
 Phase3 = Callable[..., str]
@@ -24,14 +23,7 @@ def phase3(registry: Registry, seattle_sales: pd.DataFrame) -> Phase3:
     """Run a verb in this process, which has loaded what each verb would load, and give what it printed."""
     settings = registry.settings
     write_sales_table(settings.home, seattle_sales, TODAY)
-    given = {
-        "PIPELINE_HOME": str(settings.home),
-        "PIPELINE_MLFLOW_URL": settings.mlflow_url,
-        "PIPELINE_MLFLOW_PASSWORD": client_environment(settings)["MLFLOW_TRACKING_PASSWORD"],
-        "PIPELINE_MLFLOW_SECONDS": str(settings.mlflow_seconds),
-        "PIPELINE_EXPERIMENT": settings.experiment,
-        "PIPELINE_MODEL_NAME": settings.model_name,
-    }
+    given = environment_of(settings)
 
     def run(*words: str, code: int = 0) -> str:
         done = CliRunner().invoke(cli, words, env=given)

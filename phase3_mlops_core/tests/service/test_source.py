@@ -12,6 +12,7 @@ from phase3_mlops_core.registry.runs import open_run
 from phase3_mlops_core.registry.versions import Registry, Version
 from phase3_mlops_core.service.source import LAST_GOOD, REGISTRY, model_to_serve
 from phase3_mlops_core.settings import PipelineSettings, PredictorSettings
+from phase3_mlops_core.testing import environment_of
 from phase3_mlops_core.training.monthly import Trained
 
 
@@ -38,10 +39,8 @@ def told(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def pointed(monkeypatch: pytest.MonkeyPatch, settings: PipelineSettings) -> None:
-    for name, value in settings.model_dump().items():
-        if value is not None:
-            plain = value.get_secret_value() if name == "mlflow_password" else value
-            monkeypatch.setenv(f"PIPELINE_{name.upper()}", str(plain))
+    for name, value in environment_of(settings).items():
+        monkeypatch.setenv(name, value)
 
 
 def test_the_version_that_was_told_is_served_and_survives_a_registry_that_is_down(

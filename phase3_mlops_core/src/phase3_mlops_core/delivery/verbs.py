@@ -15,11 +15,11 @@ def airflow(component: str, port: int | None) -> None:
     from phase1_docker_api.settings import load_settings
 
     from phase3_mlops_core.delivery.airflow import run_component
-    from phase3_mlops_core.settings import AirflowSettings, PipelineSettings
+    from phase3_mlops_core.settings import AirflowSettings, pipeline_settings
 
     settings = load_settings(AirflowSettings)
     settings = settings.model_copy(update={"port": port}) if port else settings
-    run_component(component, settings, load_settings(PipelineSettings).home / "landing")
+    run_component(component, settings, pipeline_settings().home / "landing")
 
 
 VERBS = (airflow,)

@@ -150,11 +150,9 @@ def _land(month: str | None, until: str | None, source: Path, delivery: Path | N
 
 
 def _settings() -> PipelineSettings:
-    from phase1_docker_api.settings import load_settings
+    from phase3_mlops_core.settings import pipeline_settings
 
-    from phase3_mlops_core.settings import PipelineSettings
-
-    return load_settings(PipelineSettings)
+    return pipeline_settings()
 
 
 def _say(text: str) -> None:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from phase3_mlops_core.retraining.verbs import exit_code_option, json_option, nothing_to_do
+from phase3_mlops_core.retraining.options import exit_code_option, json_option, nothing_to_do
 
 
 @click.command("next-month")
@@ -22,13 +22,11 @@ def next_month(exit_code: bool, as_json: bool) -> None:
       phase3 next-month
       phase3 next-month --exit-code && echo there is work to do
     """
-    from phase1_docker_api.settings import load_settings
-
     from phase3_mlops_core.registry.listing import list_versions
     from phase3_mlops_core.retraining.months import waiting_months
-    from phase3_mlops_core.settings import PipelineSettings
+    from phase3_mlops_core.settings import pipeline_settings
 
-    settings = load_settings(PipelineSettings)
+    settings = pipeline_settings()
     waiting = waiting_months(settings.home, list_versions(settings))
     text = f"{waiting[0]} is next; {len(waiting)} waiting: {', '.join(waiting)}" if waiting else "No month waits."
     click.echo(json.dumps({"month": next(iter(waiting), None), "waiting": waiting}) if as_json else text)

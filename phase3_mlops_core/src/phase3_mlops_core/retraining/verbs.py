@@ -10,6 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phase3_mlops_core.errors import QuarantinedError
+from phase3_mlops_core.retraining.options import (
+    MONTH,
+    exit_code_option,
+    json_option,
+    month_option,
+    nothing_to_do,
+    out_option,
+    sales_option,
+    search_option,
+    seed_option,
+    version_option,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,32 +30,6 @@ if TYPE_CHECKING:
     from phase3_mlops_core.registry.versions import Registry, Version
     from phase3_mlops_core.retraining.steps import Done
     from phase3_mlops_core.settings import PipelineSettings
-
-REPORTS = Path("reports/phase3")
-# What a scheduler takes as skipped; it is no error.
-NOTHING_TO_DO = 99
-MONTH = click.DateTime(["%Y-%m"])
-month_option = click.option("--month", type=MONTH, required=True, help="Newest month of sales, such as 2012-02.")
-version_option = click.option("--version", "number", type=click.IntRange(1), help="Number of a version.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-exit_code_option = click.option(
-    "--exit-code", is_flag=True, help=f"End with {NOTHING_TO_DO} where there is nothing to go on with: for schedulers."
-)
-search_option = click.option("--search", is_flag=True, help="Try a grid of parameters too, not the two families alone.")
-seed_option = click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap's draws.")
-out_option = click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=REPORTS,
-    show_default=True,
-    help="For the reports.",
-)
-sales_option = click.option(
-    "--sales",
-    "file",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Take this raw file instead of the sales table: to try something without Spark.",
-)
 
 
 @click.command()
@@ -70,7 +56,8 @@ def train(month: dt.datetime, search: bool, file: Path | None, exit_code: bool, 
         if not exit_code:
             raise
         _say(str(error))
-        click.get_current_context().exit(NOTHING_TO_DO)
+        nothing_to_do(exit_code)
+        return
     if "promoted_as_of" in done.version.tags:
         _print(_version_entry(registry, done), as_json, _promoted_before(done))
         nothing_to_do(exit_code)
@@ -90,8 +77,8 @@ def evaluate(number: int | None, file: Path | None, seed: int, out: Path, exit_c
     """Compare the challenger with the champion on its newest month, which neither has seen.
 
     Writes a report (gate.html, gate.png, gate.json) and logs it to the version's run. A version that keeps every
-    bound of gate.toml gets the alias staging. Ends with 0 when the comparison was made, whatever it says; with
-    --exit-code a no ends with 99. Safe to repeat: the same seed gives the same answer.
+    bound of gate.toml gets the alias staging. The exit code is 0 after a comparison, passed or not; with
+    --exit-code it is 99 for a version that did not pass. Safe to repeat: the same seed gives the same answer.
     """
     settings, registry = _opened("evaluate")
     version, found = _evaluate(settings, registry, number, file, seed, out)
@@ -180,20 +167,7 @@ def janitor(as_json: bool) -> None:
     _print({"done": done}, as_json, "\n".join(done) or "Nothing was left open.")
 
 
-@click.command("mlflow-server", hidden=True)
-@click.option("--port", type=click.IntRange(1, 65535), envvar="PHASE3_MLFLOW_PORT", help="Port to listen on.")
-def mlflow_server(port: int | None) -> None:
-    """Become the MLflow server, until SIGTERM."""
-    from phase1_docker_api.settings import load_settings
-
-    from phase3_mlops_core.registry.server import serve
-    from phase3_mlops_core.settings import MlflowServerSettings
-
-    settings = load_settings(MlflowServerSettings)
-    serve(settings.model_copy(update={"port": port}) if port else settings, _settings().home)
-
-
-VERBS = (train, evaluate, promote, retrain, history, janitor, mlflow_server)
+VERBS = (train, evaluate, promote, retrain, history, janitor)
 
 
 def _opened(doing: str) -> tuple[PipelineSettings, Registry]:
@@ -267,12 +241,6 @@ def _promoted_before(done: Done) -> str:
     return f"Nothing to do: {done.version} was promoted on the sales of {done.version.tags['promoted_as_of']}."
 
 
-def nothing_to_do(exit_code: bool) -> None:
-    """End the command with the code that says so, if that was asked for."""
-    if exit_code:
-        click.get_current_context().exit(NOTHING_TO_DO)
-
-
 def _version_entry(registry: Registry, done: Done) -> dict[str, Any]:
     version, page = done.version, registry.run_page(done.version)
     return {"version": version.number, "repeated": done.repeated, "run_page": page, **version.tags}
@@ -291,11 +259,9 @@ def _say(text: str) -> None:
 
 
 def _settings() -> PipelineSettings:
-    from phase1_docker_api.settings import load_settings
+    from phase3_mlops_core.settings import pipeline_settings
 
-    from phase3_mlops_core.settings import PipelineSettings
-
-    return load_settings(PipelineSettings)
+    return pipeline_settings()
 
 
 def _name(month: dt.datetime) -> str:

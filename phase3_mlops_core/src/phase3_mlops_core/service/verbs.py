@@ -40,12 +40,10 @@ def serve(**options: Any) -> None:
 @click.argument("into", type=click.Path(path_type=Path, file_okay=False))
 def fetch(number: int, into: Path) -> None:
     """Fetch a version from the registry into a folder, whole and checked, or not at all."""
-    from phase1_docker_api.settings import load_settings
-
     from phase3_mlops_core.registry.versions import Registry
-    from phase3_mlops_core.settings import PipelineSettings
+    from phase3_mlops_core.settings import pipeline_settings
 
-    registry = Registry(load_settings(PipelineSettings))
+    registry = Registry(pipeline_settings())
     registry.fetch(registry.numbered(number), into)
 
 
